@@ -233,6 +233,11 @@ def _day_starts(zone: tzinfo, day: date) -> int:
     return _jump(zone, _ms(midnight.replace(fold=1)), starts)
 
 
+def skipped(wall: datetime) -> bool:
+    """Whether the clocks of its zone never show this time: they are set forward over it."""
+    return wall.astimezone(UTC).astimezone(wall.tzinfo).replace(tzinfo=None) != wall.replace(tzinfo=None)
+
+
 def _hour(zone: tzinfo, now_ms: int) -> Bounds:
     """The hour on the wall, as far as one UTC offset reaches."""
     here = _local(zone, now_ms)

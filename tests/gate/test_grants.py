@@ -10,8 +10,14 @@ import sys
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
+from typer.testing import CliRunner
+
+from cli.kit import app
 from gate.world import House, costing, dollars, end, house, intent, serve
+from spendgate.cli import in_force
 from spendgate.cli.granted import Granting
+from spendgate.config import policies
+from spendgate.config.paths import State, prepare
 from spendgate.config.policy_file import parse_policy
 from spendgate.gate.interface import Admitted, Refused
 from spendgate.grant_texts import COMMENT, Grant, SignedGrant
@@ -295,6 +301,16 @@ async def test_a_replay_knows_what_was_granted(tmp_path: Path) -> None:
             without = replay(POLICY, 0, reader.history)
     assert (outcome.calls, outcome.newly_refused, outcome.no_longer_refused) == (3, 0, 0)
     assert without.newly_refused == 1
+    # So does the comment for a pull request: another text of refusals refuses nobody.
+    files = [tmp_path / "policy.yaml", tmp_path / "next.yaml"]
+    for file, text in zip(files, (TEXT, f"{TEXT}help: ask lead\n"), strict=True):
+        file.write_text(text)
+    state = prepare(State(tmp_path))
+    found = policies.LastGood(state).start(files[0], at.place.time.now_ms()).policy
+    in_force.tell(state, in_force.InForce(found.hash, str(files[0]), 0, (), None, "lt-1", "", ()))
+    words = ["policy", "review", *map(str, files), "--state", str(tmp_path), "--since", "2020-01-01"]
+    shown = CliRunner().invoke(app, words)
+    assert "refused: 1 (1 then); 0 of them left then" in shown.stdout, shown.output
 
 
 async def test_a_budget_that_others_share(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from fractions import Fraction
@@ -168,6 +169,21 @@ def test_who_moves_to_a_team_with_a_calendar_of_its_own() -> None:
     assert not any("the day that runs" in each.text for each in told(old, ("bob: {team: payments}", "bob: {}")))
 
 
+def test_no_window_moves_of_those_whom_the_budget_does_not_count() -> None:
+    """A budget of a team with a zone of its own keeps its days, whatever the file's zone is; and so do budgets of others."""
+    zoned = OLD.replace("payments: {", "payments: {timezone: Europe/Berlin, ").replace(
+        "version: 1", "version: 1\ntimezone: UTC"
+    )
+    old = zoned.replace(
+        "models:", "  - {name: t, per: person, match: {team: payments}, limit: $9 per day}\n"
+        "  - {name: c, per: person, match: {person: carol}, limit: $9 per day}\nmodels:"
+    )  # fmt: skip
+    for edit, budget in ((("timezone: UTC", "timezone: Asia/Tokyo"), "t"), (("Europe/Berlin", "Asia/Tokyo"), "c")):
+        runs = [change.text for change in told(old, edit) if "that runs now in" in change.text]
+        assert runs
+        assert not any(re.search(rf"budgets? .*\b{budget}\b(,| and| counts)", text) for text in runs), runs
+
+
 STRICT = OBSERVING.replace("unknown_people: shared", "unknown_people: refuse")
 
 
@@ -273,6 +289,20 @@ def test_another_reason_for_one_window_is_another_window() -> None:
     assert [change.effect for change in told(once, ("release week", "launch"))] == [Effect.MORE, Effect.LESS]
 
 
+TOKYO = ("version: 1", "version: 1\ntimezone: Asia/Tokyo")
+IN_VAIN = RAISED.replace("person/month", "team").replace("alice", "carol")
+
+
+def test_another_zone_has_other_instants_of_the_same_days() -> None:
+    """Sides that read alike are told by their instants; nothing of an exception whose budget does not count the person."""
+    found = [change.text for change in told(GRANTED, TOKYO) if change.where == "exceptions.person/month"]
+    until = "$50.00 more in person/month until 2026-12-16T00:00:00+0"
+    assert [text.startswith(f"alice: {until}0:00 (") and f" -> {until}9:00 (" in text for text in found] == [True]
+    assert not any("exceptions" in change.where for change in told(f"{OLD}exceptions: [{IN_VAIN}]\n", TOKYO))
+    listed = told(OLD, ("models:\n", f"exceptions: [{IN_VAIN}]\nmodels:\n"))
+    assert [(each.effect, each.text[:12]) for each in listed] == [(Effect.OTHER, "nobody: $50.")]
+
+
 def test_who_comes_under_an_exception_that_stays() -> None:
     """By the roster alone."""
     old = GRANTED.replace("match: {person: alice}", "match: {group: senior}")
@@ -327,4 +357,77 @@ def test_whose_calls_have_another_price_by_their_team() -> None:
     old = prices("{match: {team: payments}, multiply: 0.5}")
     assert has(
         told(old, ("  carol: {", "  carol: {team: payments, ")), (Effect.MORE, "carol: some calls: list price -> x 0.5")
+    )
+
+
+EACH = """\
+version: 1
+owner: lead@acme.example
+unknown_people: each
+people: {alice: {team: pay}, carol: {}}
+teams: {pay: {}}
+budgets:
+  - {name: z, per: person, limit: $99 per day}
+"""
+NOT_LISTED = "anybody who is not listed"
+ANY = 'match: {person: "*"}'
+
+
+@pytest.mark.parametrize(
+    ("rule", "now", "wanted"),
+    [
+        (
+            f"  - {{name: b, per: person, {ANY}, limit: $10 per week}}",
+            "match: {person: alice}",
+            (Effect.MORE, f"{NOT_LISTED}, carol: no longer under $10.00 per week for each person (b)"),
+        ),
+        (
+            "  - {name: b, per: person, except: {person: \"*\"}, limit: $10 per week}",
+            "except: {person: alice}",
+            (Effect.LESS, f"{NOT_LISTED}, carol: now under $10.00 per week for each person (b)"),
+        ),
+        (
+            f"  - {{name: b, per: team, {ANY}, limit: $10 per week, missing: refuse}}",
+            "match: {person: alice}",
+            (Effect.MORE, f"{NOT_LISTED}, carol: no longer under $10.00 per week for each team (b)"),
+        ),
+        (
+            f'models:\n  - {{name: m, {ANY}, deny: ["claude-opus-*"]}}',
+            "match: {person: alice}",
+            (Effect.MODELS, f"carol, {NOT_LISTED}: gain claude-opus-4-5"),
+        ),
+        (
+            f"rates:\n  - {{name: r, per: person, {ANY}, requests: 3 per minute}}",
+            "match: {person: alice}",
+            (Effect.MORE, f"{NOT_LISTED}, carol: no longer under 3 requests per minute for each person (r)"),
+        ),
+    ],
+)  # fmt: skip
+def test_a_star_is_about_whoever_is_not_listed(rule: str, now: str, wanted: Told) -> None:
+    """Also where they keep their accounts' names: what another text no longer means of them is told of them."""
+    was = 'except: {person: "*"}' if "except" in rule else ANY
+    assert has(told(f"{EACH}{rule}\n", (was, now)), wanted)
+
+
+def test_a_star_is_printed_as_whom_it_means() -> None:
+    """No person is called `*`."""
+    rule = f"  - {{name: b, per: person, {ANY}, except: {{person: carol}}, limit: $10 per week}}\n"
+    for each in ("each", "shared"):
+        old = EACH.replace(": each", f": {each}")
+        found = told(old, ("per day}\n", f"per day}}\n{rule}"))
+        assert has(found, (Effect.LESS, f"alice, {NOT_LISTED}: newly limited to $10.00 per week")), found
+
+
+def test_who_is_listed_no_more_and_keeps_the_name_is_under_what_names_it() -> None:
+    """Under `each` the account's name is the person's."""
+    people = EACH.replace("carol: {}", "carol: {}, cate: {}")
+    old = f"{people}  - {{name: b, match: {{person: ca*}}, limit: $10 per week}}\n"
+    assert not any("(b)" in change.text for change in told(old, (", carol: {}", "")))
+
+
+def test_whoever_is_not_listed_is_nobody_whom_the_mode_names() -> None:
+    """Under `each` all that is refused to alice is only recorded of them."""
+    old = f"{EACH}mode: {{default: observe, enforce: [{{person: alice}}]}}\n"
+    assert has(
+        told(old, ("$99", "$5")), (Effect.LESS, "alice: $99.00"), (Effect.RECORDS, f"carol, {NOT_LISTED}: $99.00")
     )

@@ -33,6 +33,27 @@ def told(tmp_path: Path, text: str) -> list[str]:
     return []
 
 
+def test_a_time_that_the_clocks_skip(tmp_path: Path) -> None:
+    """Is refused with its place, also in `given`; a day whose midnight they skip is its first instant."""
+    (tmp_path / "p.yaml").write_text(f"{POLICY}timezone: America/Santiago\n")
+    policy = load(tmp_path / "p.yaml", KNOWN)
+    file = tmp_path / "p.test.yaml"
+
+    def asked(at: str, given: str) -> None:
+        when = f"{{person: alice, costs: $0.20, at: {at}}}"
+        file.write_text(f"cases:\n  - {{name: c, given: [{{spent: $1, at: {given}}}], when: {when}, then: admitted}}\n")
+
+    asked("2026-09-06", "2026-09-05T23:59")
+    (found,) = load_cases(file, policy).cases
+    assert found.when.at_ms - found.given[0].at_ms == 60_000
+    says = "'2026-09-06T00:30' is a time that the clocks of America/Santiago skip on that day; write another one"
+    for words in (("2026-09-06T00:30", "2026-09-05T23:59"), ("2026-09-06T03:00", "2026-09-06T00:30")):
+        asked(*words)
+        with pytest.raises(PolicyError) as caught:
+            load_cases(file, policy)
+        assert [each for each in caught.value.faults if says in each and ".at" in each], caught.value.faults
+
+
 def case(given: str = "", when: str = "person: alice, costs: $0.20") -> str:
     """One case."""
     return f"cases:\n  - name: c\n    given: [{given or '{spent: $1, ago: 1h}'}]\n    when: {{{when}}}\n"

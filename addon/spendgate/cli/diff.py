@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from spendgate.cli import in_force, whole_lines
+from spendgate.cli import granted, in_force, whole_lines
 from spendgate.cli.options import FormatOption, StateOption, existing_state
 from spendgate.cli.output import Format, emit, money, writing
 from spendgate.cli.replay_words import ALERT_RULES, PEOPLE, RULES, headline, local, worded
@@ -72,7 +72,9 @@ def review(old: OldArgument, new: NewArgument, since: SinceOption = None, state:
     else:
         asked = replayed(in_force.policy(found), since)
         with closing(Reader(found.ledger)) as reader:
-            lines += _replayed(replay(now, asked.since_ms or 0, reader.history), now)
+            # The grants that count here are in force beside whichever policy.
+            candidate = granted.shown(found, now, reader, int(datetime.now(UTC).timestamp() * 1000))
+            lines += _replayed(replay(candidate, asked.since_ms or 0, reader.history), candidate)
     with writing():
         typer.echo("\n".join(lines))
 

@@ -6,6 +6,7 @@ import re
 from datetime import UTC, date, datetime, timedelta, tzinfo
 
 from spendgate.errors import UsageError
+from spendgate.window import skipped
 
 _AGO = re.compile(r"(?P<count>\d{1,6})(?P<unit>[mhdw])", re.ASCII)
 _ALLOWED = "write today, yesterday, 7d, 90m, 2026-11-22 or an ISO instant"
@@ -42,7 +43,7 @@ def moment(text: str, zone: tzinfo, now: datetime) -> int:
 def _there(read: datetime, text: str, zone: tzinfo) -> datetime:
     """A time on the clocks of `zone`. Raises UsageError where they skip it."""
     at = read.replace(tzinfo=zone)
-    if at.astimezone(UTC).astimezone(zone).replace(tzinfo=None) != read:
+    if skipped(at):
         raise UsageError(f"{text!r} is a time that the clocks of {zone} skip on that day; {_ALLOWED}")
     return at
 

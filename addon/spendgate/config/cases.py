@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -27,7 +28,7 @@ from spendgate.policy import Policy
 from spendgate.review.asked import provider_of
 from spendgate.review.cases import Calls, Case, Then, Verb
 from spendgate.selector import ATTRIBUTES
-from spendgate.window import DAY_MS, HOUR_MS, MINUTE_MS, zone_of
+from spendgate.window import DAY_MS, HOUR_MS, MINUTE_MS, day_starts_ms, skipped, zone_of
 
 SUFFIX: Final = ".test.yaml"
 NOON: Final = "2026-06-17T12:00"
@@ -233,6 +234,10 @@ def _instant(text: str, policy: Policy | None) -> int:
         raise ValueError(f"{shown(text)} is not a time; write it as 2026-11-27T09:30, with or without a zone") from None
     if read_at.year not in _YEARS:
         raise ValueError(f"{shown(text)} is too far away; allowed: {_YEARS.start} to {_YEARS.stop - 1}")
-    zone = zone_of(policy.timezone if policy is not None else "UTC")
-    local = read_at if read_at.tzinfo else read_at.replace(tzinfo=zone)
+    zone = policy.timezone if policy is not None else "UTC"
+    with suppress(ValueError):  # else it has an hour, too
+        return day_starts_ms(zone, date.fromisoformat(text))
+    local = read_at if read_at.tzinfo else read_at.replace(tzinfo=zone_of(zone))
+    if skipped(local):
+        raise ValueError(f"{shown(text)} is a time that the clocks of {zone} skip on that day; write another one")
     return (local - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)

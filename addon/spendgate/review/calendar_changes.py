@@ -43,7 +43,8 @@ def calendars(old: Policy, new: Policy, everybody: tuple[Pair, ...], now_ms: int
     for draw, _ in new.draws:
         was = befores.get(draw.name)
         if was is not None and was.window == draw.window:
-            for cut in (*_cuts(was, draw), *_moved(was, draw, (old, new), everybody)):
+            drawing = _drawing(was, draw, (old, new), everybody)
+            for cut in (*_cuts(was, draw, drawing), *_moved(was, draw, (old, new), everybody)):
                 cuts.setdefault(cut, []).append(draw.name)
     for cut, names in cuts.items():
         before, after = (bounds(cut.window, calendar, now_ms) for calendar in (cut.was, cut.now))
@@ -52,12 +53,28 @@ def calendars(old: Policy, new: Policy, everybody: tuple[Pair, ...], now_ms: int
             yield Change(Effect.EITHER, "timezone", f"{cut.whose}: {_cut_anew(cut, named, before, after)}")
 
 
-def _cuts(was: Draw, now: Draw) -> Iterator[_Cut]:
+def _drawing(
+    was: Draw, now: Draw, policies: tuple[Policy, Policy], everybody: tuple[Pair, ...]
+) -> frozenset[str] | None:
+    """The teams, `""` for none, of all whom the budget counts, before or after; None where no team has a calendar of its own."""
+    if not (was.team_calendars or now.team_calendars):
+        return None
+    sides = [next(each for each in policy.budgets if each.name == now.name) for policy in policies]
+    return frozenset(
+        next(iter(facts.values.get("team", ())), "")
+        for pair in everybody
+        for budget, facts in zip(sides, (pair.was, pair.now), strict=True)
+        if facts is not None and counts(budget, facts)
+    )
+
+
+def _cuts(was: Draw, now: Draw, drawing: frozenset[str] | None) -> Iterator[_Cut]:
+    """Whose windows the calendars cut; none of somebody whom the budget does not count."""
     if now.window is None or now.window.unit is Unit.ROLLING:
         return
-    teams = dict.fromkeys((*was.team_calendars, *now.team_calendars))
-    if was.calendar != now.calendar:
-        own = [team for team in teams if team in was.team_calendars and team in now.team_calendars]
+    teams = [team for team in dict.fromkeys((*was.team_calendars, *now.team_calendars)) if team in (drawing or ())]
+    own = [team for team in teams if team in was.team_calendars and team in now.team_calendars]
+    if was.calendar != now.calendar and (drawing is None or drawing - set(own)):
         but = f" but for {people_in_words(own)}, with a timezone of their own" if own else ""
         yield _Cut(f"everybody{but}", now.window, was.calendar, now.calendar)
     for team in teams:

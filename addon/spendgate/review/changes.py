@@ -9,7 +9,7 @@ from typing import Final
 from spendgate.budget import Budget
 from spendgate.money import short_dollars
 from spendgate.rates import Rate, length
-from spendgate.review.reach import ANYBODY, Subject, people_in_words, reaches
+from spendgate.review.reach import ANYBODY, NOBODY, Subject, fits_all, people_in_words, reaches
 from spendgate.selector import Selector
 
 KEYS: Final = {"excepted": "except", "wait_ms": "wait"}
@@ -68,7 +68,9 @@ def whom(rule: Budget | Rate, people: tuple[Subject, ...]) -> str:
 
 def whom_of(match: Selector, reached: list[str], people: tuple[Subject, ...]) -> str:
     """These people, and which of their calls a selector is about."""
-    unlisted = match.texts("person") if any(name in _NOBODY for name in reached) else ()
+    texts = match.texts("person")
+    # A text that fits every name is about all who are not listed.
+    unlisted = () if any(map(fits_all, texts)) or not any(name in _NOBODY for name in reached) else texts
     if unlisted:
         # They keep their accounts' names; the selector is about those that it names.
         reached = [
@@ -79,7 +81,7 @@ def whom_of(match: Selector, reached: list[str], people: tuple[Subject, ...]) ->
     calls = f", calls with {selector_text(others)}" if others else ""
     if len(reached) == len(people) and not unlisted and not any(each.some for each in people):
         return f"everybody{calls}"
-    return (people_in_words(reached) or "nobody") + calls
+    return (people_in_words(reached) or NOBODY) + calls
 
 
 def limit(budget: Budget) -> str:

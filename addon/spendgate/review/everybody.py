@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
 from spendgate.policy import Policy
 from spendgate.review.reach import ACCOUNT, ANYBODY, named, subject_of, subjects
-from spendgate.review.sample import example
+from spendgate.review.sample import OTHER, example
 from spendgate.roster import Person, UnknownPeople
 from spendgate.selector import Facts
 
@@ -32,10 +32,15 @@ class Pair:
 def everybody(old: Policy, new: Policy, today: date) -> tuple[Pair, ...]:
     """Everybody who is listed on either side, then others; who is not listed on one side is there what anybody else is."""
     then, now = ({each.name: each.facts for each in subjects(policy, today)} for policy in (old, new))
-    strangers = [next((side[name] for name in _NOBODY if name in side), None) for side in (then, now)]
+    strangers = _stranger(old, then), _stranger(new, now)
     renamed = _renamed(old, new, today) | _renamed(new, old, today)
     found = [
-        Pair(name, then.get(name, strangers[0]), now.get(name, strangers[1]), whole=True)
+        Pair(
+            name,
+            then.get(name, _by_account(old, name, strangers[0])),
+            now.get(name, _by_account(new, name, strangers[1])),
+            whole=True,
+        )
         for name in now | then
         if name not in _NOBODY and name not in renamed
     ]
@@ -48,9 +53,28 @@ def everybody(old: Policy, new: Policy, today: date) -> tuple[Pair, ...]:
             for text in dict.fromkeys((*named(old), *named(new)))
             if text not in known
         ]
-    found += _machines(old, new, today, (strangers[0], strangers[1]))
+    found += _machines(old, new, today, strangers)
     listed = bool(old.roster.people or new.roster.people)
     return (*found, Pair(ANYBODY if listed else "anybody", strangers[0], strangers[1], whole=True))
+
+
+def may_have_any_name(facts: Facts) -> Facts:
+    """As a `Subject` has them: of somebody who is not listed and keeps the account's name no person is known."""
+    if facts.values.get("person") != (OTHER,):
+        return facts
+    return Facts({name: values for name, values in facts.values.items() if name != "person"})
+
+
+def _stranger(policy: Policy, side: Mapping[str, Facts]) -> Facts | None:
+    """Who is not listed; None: refused. Who keeps the account's name has one that no text of a policy has but for `*`: those whom
+    a text names have a pair of their own."""
+    found = next((side[name] for name in _NOBODY if name in side), None)
+    return found if policy.roster.unknown is not UnknownPeople.EACH else Facts.of(person=OTHER)
+
+
+def _by_account(policy: Policy, name: str, stranger: Facts | None) -> Facts | None:
+    """Whom this side does not list, by an account of that name."""
+    return Facts.of(person=name) if policy.roster.unknown is UnknownPeople.EACH else stranger
 
 
 def _held(policy: Policy, today: date) -> dict[str, Person]:

@@ -11,9 +11,8 @@ from spendgate.money import short_dollars
 from spendgate.policy import Policy
 from spendgate.review.changes import Change, Effect, whom_of
 from spendgate.review.everybody import Pair
-from spendgate.review.reach import ANYBODY, Subject, people_in_words, reaches
-from spendgate.review.sample import OTHER
-from spendgate.selector import EVERY, Facts
+from spendgate.review.reach import Subject, counts, people_in_words, reaches
+from spendgate.selector import EVERY
 from spendgate.window import Calendar, bounds, day_starts_ms, local_date, zone_of
 
 
@@ -28,7 +27,8 @@ def exceptions(
 ) -> Iterator[Change]:
     """Each exception that comes, goes or changes: one is the same where budget, match and reason are.
 
-    One that ended before the budget's window began takes and gives nothing, on whichever side it stands."""
+    One that ended before the budget's window began takes and gives nothing, on whichever side it stands; nor does one about
+    people whom its budget does not count, which has a line only where its own words come, go or change."""
     was_by, now_by = ({_key(each): each for each in policy.exceptions} for policy in (old, new))
     reworded = _reworded(was_by, now_by)
     for key in dict.fromkeys((*was_by, *now_by)):
@@ -36,19 +36,24 @@ def exceptions(
         if was is None and now is not None and key not in reworded.values():
             over = _over(now, new, now_ms)
             effect = over[0] or (Effect.MORE if _refuses(now, new) else Effect.RECORDS)
-            yield _change(effect, now, f"{_raised(now, after)}: {_words(now, new)}{over[1]}")
+            yield _about(effect, now, _raised(now, after, new), f"{_words(now, new)}{over[1]}")
         elif was is not None and now is None:
             over = _over(was, old, now_ms)
             effect = over[0] or (Effect.LESS if _refuses(was, old) else Effect.RECORDS)
-            yield _change(effect, was, f"{_raised(was, before)}: no longer {_words(was, old)}{over[1]}")
+            yield _about(effect, was, _raised(was, before, old), f"no longer {_words(was, old)}{over[1]}")
         elif was is not None and now is not None and was != now:
             sides = [_over(was, old, now_ms), _over(now, new, now_ms)]
             begins = sides[0][0] and not sides[1][0]
             effect = Effect.MORE if begins else sides[0][0] or _grants(was, now, (old, new))
             if not (_refuses(was, old) or _refuses(now, new)):
                 effect = Effect.RECORDS
-            text = f"{_raised(now, after)}: {_words(was, old)}{sides[0][1]} -> {_words(now, new)}{sides[1][1]}"
-            yield _change(effect, now, text)
+            raised, zoned = _raised(now, after, new), _words(was, old) == _words(now, new)
+            text = " -> ".join(
+                f"{_words(each, policy, exact=zoned)}{over}"
+                for each, policy, (_, over) in zip((was, now), (old, new), sides, strict=True)
+            )
+            if raised[1] or not zoned:  # the zone has lines of its own
+                yield _about(effect, now, raised, text)
         if was is not None and now is not None and _over(now, new, now_ms)[0] is None and _refuses(now, new):
             yield from _entered(now, everybody, new)
     common = was_by.keys() & now_by.keys()
@@ -90,11 +95,11 @@ def _entered(each: BudgetException, everybody: tuple[Pair, ...], policy: Policy)
     fits = [
         (
             pair.name,
-            reaches(each.match, EVERY, _known(pair, pair.was)),
-            reaches(each.match, EVERY, _known(pair, pair.now)),
+            reaches(each.match, EVERY, pair.was),
+            reaches(each.match, EVERY, pair.now),
         )
         for pair in everybody
-        if pair.was is not None and pair.now is not None
+        if pair.was is not None and pair.now is not None and counts(_budget(each, policy), pair.now)
     ]
     for effect, word, names in (
         (Effect.MORE, "from now on", [name for name, was, now in fits if now and not was]),
@@ -102,16 +107,6 @@ def _entered(each: BudgetException, everybody: tuple[Pair, ...], policy: Policy)
     ):
         if names:
             yield _change(effect, each, f"{people_in_words(names)}: {word} {_words(each, policy)}")
-
-
-def _known(pair: Pair, facts: Facts) -> Facts:
-    """With a name of their own: whoever is not listed and keeps the account's is nobody whom a rule about others may mean.
-
-    Those whom an exception names have a pair of their own; all others have a name that no text of a policy has."""
-    if "person" in facts.values:
-        return facts
-    stranger = pair.name.startswith(ANYBODY) or pair.name == "anybody"
-    return Facts({**facts.values, "person": (OTHER if stranger else pair.name,)})
 
 
 _Key = tuple[str, str, str]
@@ -174,28 +169,38 @@ def _change(effect: Effect, each: BudgetException, text: str) -> Change:
     return Change(effect, f"exceptions.{each.budget}", text)
 
 
-def _raised(each: BudgetException, people: tuple[Subject, ...]) -> str:
-    return whom_of(each.match, [one.name for one in people if reaches(each.match, EVERY, one.facts)], people)
+def _about(effect: Effect, each: BudgetException, raised: tuple[str, bool], text: str) -> Change:
+    """What is about nobody gives and takes nothing."""
+    people, somebody = raised
+    return _change(effect if somebody else Effect.OTHER, each, f"{people}: {text}")
 
 
-def _words(each: BudgetException, policy: Policy) -> str:
+def _raised(each: BudgetException, people: tuple[Subject, ...], policy: Policy) -> tuple[str, bool]:
+    """Whom it is about: of those whom it fits all whom its budget counts; and whether that is anybody."""
+    budget = _budget(each, policy)
+    reached = [one.name for one in people if reaches(each.match, EVERY, one.facts) and counts(budget, one.facts)]
+    return whom_of(each.match, reached, people), bool(reached)
+
+
+def _words(each: BudgetException, policy: Policy, *, exact: bool = False) -> str:
+    """What it gives, and when: days as days, or `exact` as instants, where two zones have other ones of the same days."""
     zone = policy.timezone
     if each.add_nanos is not None:
         more = f"{short_dollars(each.add_nanos)} more in {each.budget}"
     else:
         more = f"{short_dollars(each.limit_nanos or 0)} in {each.budget}"
     once = " for one window" if each.once else ""
-    begins = f" from {_instant(zone, each.from_ms)}" if each.from_ms else ""
+    begins = f" from {_instant(zone, each.from_ms, exact)}" if each.from_ms else ""
     last = local_date(zone, each.until_ms - 1)
     whole = day_starts_ms(zone, local_date(zone, each.until_ms)) == each.until_ms
-    ends = f" until {last if whole else _instant(zone, each.until_ms)}"
+    ends = f" until {last if whole and not exact else _instant(zone, each.until_ms, exact)}"
     return f"{more}{once}{begins}{ends} ({_quoted(each.reason)}; approved by {_quoted(each.approved_by)}, as claimed)"
 
 
-def _instant(zone: str, at_ms: int) -> str:
-    """A day's beginning as its date; any other instant to the second, with its offset."""
+def _instant(zone: str, at_ms: int, exact: bool = False) -> str:
+    """A day's beginning as its date, but where it shall be exact; any other instant to the second, with its offset."""
     day = local_date(zone, at_ms)
-    if day_starts_ms(zone, day) == at_ms:
+    if day_starts_ms(zone, day) == at_ms and not exact:
         return str(day)
     return datetime.fromtimestamp(at_ms / 1000, zone_of(zone)).isoformat(timespec="seconds")
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from spendgate.budget import Budget
 from spendgate.rates import Rate
 from spendgate.review.changes import Change, Effect
-from spendgate.review.everybody import Pair
+from spendgate.review.everybody import Pair, may_have_any_name
 from spendgate.review.reach import PERSONAL, people_in_words
 from spendgate.review.sample import Call, calls_for, in_words
 from spendgate.roster import SHARED
@@ -93,7 +93,7 @@ def _shared(per: tuple[str, ...], facts: Facts) -> list[tuple[str, ...]]:
 
 def _person(pair: Pair, then: Facts, today: Facts, *, past: bool) -> tuple[Effect, str] | None:
     """Who is not listed and keeps the account's name has an allowance of their own, as whoever is listed."""
-    was, now = (next(iter(facts.values.get("person", ())), None) for facts in (then, today))
+    was, now = (next(iter(facts.values.get("person", ())), None) for facts in map(may_have_any_name, (then, today)))
     if was == now:
         return None
     if was is None or now is None or (pair.whole and SHARED in {was, now}):

@@ -15,6 +15,7 @@ from spendgate.roster import RESERVED_NAMES, SHARED, Person, UnknownPeople
 from spendgate.selector import EVERY, Clause, Facts, Selector, is_glob
 
 ANYBODY: Final = "anybody who is not listed"
+NOBODY: Final = "nobody"
 PERSONAL: Final = frozenset({"person", "team", "group"})
 """What a person brings to every call. All else a call may have or not."""
 _LACKING: Final = frozenset({"machine_group", "project", "api_key", "account"})
@@ -52,7 +53,12 @@ def named(policy: Policy) -> tuple[str, ...]:
     selectors = [each for rule in rules for each in (rule.match, rule.excepted)] + list(policy.mode.enforce)
     selectors += [each.match for each in policy.exceptions]
     texts = dict.fromkeys(text for each in selectors for text in each.texts("person"))
-    return tuple(text for text in texts if text not in RESERVED_NAMES and text.strip("*"))
+    return tuple(text for text in texts if text not in RESERVED_NAMES and not fits_all(text))
+
+
+def fits_all(text: str) -> bool:
+    """Whether it fits every name: `*`."""
+    return not text.strip("*")
 
 
 def subject_of(policy: Policy, person: Person) -> Subject:
@@ -72,7 +78,9 @@ def reaches(match: Selector, excepted: Selector, facts: Facts) -> bool:
             return False
     personal = [clause for clause in excepted.clauses if clause.attribute in PERSONAL]
     # An exception that asks for anything else beside the person leaves other calls of theirs under the rule.
-    return not (personal and len(personal) == len(excepted.clauses) and all(clause.fits(facts) for clause in personal))
+    return not (
+        personal and len(personal) == len(excepted.clauses) and all(_fits(clause, facts) for clause in personal)
+    )
 
 
 class ByPerson[R: (Budget, ModelRule, Rate)]:
@@ -116,6 +124,11 @@ def _anybody(clause: Clause, facts: Facts) -> bool:
     return clause.attribute == "person" and "person" not in facts.values
 
 
+def _fits(clause: Clause, facts: Facts) -> bool:
+    """Whether it surely fits, whatever somebody who is not listed is called."""
+    return clause.fits(facts) or (_anybody(clause, facts) and any(map(fits_all, clause.texts)))
+
+
 def covering(budgets: Iterable[Budget], facts: Facts) -> tuple[Budget, ...]:
     """The budgets that count every call of this person: each by itself, or with one whose `match` is all that it excepts."""
     every = tuple(budgets)
@@ -133,7 +146,7 @@ def holds_by(budget: Budget, every: Iterable[Budget], facts: Facts) -> frozenset
 def _covers(budget: Budget, facts: Facts) -> bool:
     """Whether it is about every call of this person but for those that it excepts."""
     others = {clause.attribute for clause in budget.match.clauses} - PERSONAL
-    named = any(_anybody(clause, facts) and "*" not in clause.texts for clause in budget.match.clauses)
+    named = any(_anybody(clause, facts) and not _fits(clause, facts) for clause in budget.match.clauses)
     return not others and not named and not _goes_by(budget) and counts(budget, facts)
 
 

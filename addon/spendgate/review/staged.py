@@ -9,9 +9,9 @@ from typing import Final
 
 from spendgate.policy import Policy
 from spendgate.review.changes import Change, Effect
-from spendgate.review.everybody import Pair
-from spendgate.review.reach import Subject, reaches
-from spendgate.selector import EVERY, Facts
+from spendgate.review.everybody import Pair, may_have_any_name
+from spendgate.review.reach import NOBODY, Subject, reaches
+from spendgate.selector import EVERY, Facts, Selector
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ def by_force(old: Policy, new: Policy, people: People, told: Told) -> Iterator[C
     yield from found.values()
 
 
-_NOBODY: Final = ("nobody:", "nobody,")
+_NOBODY: Final = (f"{NOBODY}:", f"{NOBODY},")
 _EVERYBODY: Final = ("everybody:", "everybody,")
 """How a line begins that is about nobody of one kind: as much is said where nobody of it is listed on that side."""
 _ORDER: Final = list(Effect)
@@ -94,4 +94,11 @@ def _observed(policy: Policy, facts: Facts | None) -> bool:
     """Whether the mode enforces for no call of this person."""
     if policy.mode.default == "enforce":
         return False
-    return not any(reaches(selector, EVERY, facts or Facts({})) for selector in policy.mode.enforce)
+    known = facts or Facts({})
+    return not any(reaches(each, EVERY, _as_meant(policy, each, known)) for each in policy.mode.enforce)
+
+
+def _as_meant(policy: Policy, selector: Selector, facts: Facts) -> Facts:
+    """Whoever is not listed is nobody whom a listed person's name means; a name of nobody listed is one of theirs."""
+    listed = all(policy.roster.listed(text) for text in selector.texts("person"))
+    return facts if listed else may_have_any_name(facts)
