@@ -161,6 +161,54 @@ def test_scope_key_of_a_registered_server() -> None:
     )
 
 
+ALICE = Key("anthropic", NAMED, (KEY,), "alice")
+CI = Key("anthropic", "apikey_ci", name="ci", hint="sk-ant-...CiCi", role=Role.ELSEWHERE)
+
+
+@pytest.mark.parametrize("entries", [(ALICE, CI), (CI, ALICE)])
+@pytest.mark.parametrize(
+    ("who", "cause"),
+    [
+        (Who(key="apikey_ci", key_name="renamed"), Cause.SCOPE_KEY),
+        (Who(key_name="ci"), Cause.SCOPE_KEY),
+        (Who(key_hint="sk-ant-...CiCi"), Cause.SCOPE_KEY),
+        (Who(key=NAMED, key_name="ci"), Cause.UNCAPTURED),
+        (Who(key=NAMED, key_hint="sk-ant-...CiCi"), Cause.UNCAPTURED),
+    ],
+)
+def test_an_id_decides_whose_a_key_is_whatever_it_is_called(entries: tuple[Key, ...], who: Who, cause: Cause) -> None:
+    """A developer who names a key like the servers' does not take its bill out of scope; nor does the map's order."""
+    lines = billed(times(USAGE, 3), 3) + billed(USAGE, 1, who=who)
+    found = only(run(calls(3), lines, Facts(keys=entries)), cause)
+    assert found.key == (NAMED if cause is Cause.UNCAPTURED else "apikey_ci")
+
+
+def test_a_key_that_no_entry_names_by_its_id_is_not_one_that_is_called_alike() -> None:
+    lines = [*billed(times(USAGE, 3), 3), *billed(USAGE, 1, who=Who(key="apikey_other", key_name="ci"))]
+    found = only(run(calls(3), lines, Facts(keys=(ALICE, CI))), Cause.SCOPE_KEY)
+    assert (found.key, found.confidence) == ("apikey_other", Confidence.RESIDUAL)
+
+
+def test_an_entry_without_an_id_is_the_one_key_that_is_called_so() -> None:
+    """Of two with that name nobody knows which is meant."""
+    named = Key("anthropic", "ci", role=Role.ELSEWHERE)
+    one = billed(times(USAGE, 3), 3) + billed(USAGE, 1, who=Who(key="apikey_1", key_name="ci"))
+    assert only(run(calls(3), one, Facts(keys=(ALICE, named))), Cause.SCOPE_KEY).confidence is Confidence.EXACT
+    both = one + billed(USAGE, 1, who=Who(key="apikey_2", key_name="ci"))
+    found = run(calls(3), both, Facts(keys=(ALICE, named))).findings
+    assert {each.key: each.confidence for each in found if each.nanos} == {
+        "apikey_1": Confidence.RESIDUAL,
+        "apikey_2": Confidence.RESIDUAL,
+    }
+
+
+def test_a_call_with_a_key_of_elsewhere_is_of_the_account_that_it_is_billed_to() -> None:
+    entries = (ALICE, replace(CI, fingerprints=("fp-ci",)))
+    lines = billed(times(USAGE, 3), 3) + billed(times(USAGE, 2), 2, who=Who(key="apikey_ci", key_name="ci"))
+    made = run([*calls(3), call(9, api_key="fp-ci")], lines, Facts(keys=entries))
+    assert only(made, Cause.SCOPE_KEY).nanos == ONE
+
+
 def test_scope_key_that_the_ledger_never_saw() -> None:
     """Without a registry: every key of the ledger is another one of the bill's."""
     found = only(run(calls(3), billed(times(USAGE, 3), 3) + billed(USAGE, 1, key="apikey_ci")), Cause.SCOPE_KEY)
