@@ -666,12 +666,30 @@ def test_display_names_of_models() -> None:
 
 
 def test_money_without_counts() -> None:
-    """A day's total alone: the gap is a known ratio, or nobody knows."""
+    """A ratio that one day has may be requests that are missing; one that three different amounts have is a price's."""
     total = Line(DAY, DAY + DAY_MS, "anthropic", MODEL, who=Who(key=KEY), billed_nanos=3 * ONE // 2)
-    other = replace(total, billed_nanos=2 * ONE)
+    days = [
+        replace(total, starts_ms=at, ends_ms=at + DAY_MS, billed_nanos=number * ONE // 2)
+        for number, at in ((2, DAY), (4, DAY + DAY_MS), (6, DAY + 2 * DAY_MS))
+    ]
+    made = [
+        replace(call(at), started_ms=NOON + day * DAY_MS + at, ended_ms=NOON + day * DAY_MS + at + 9, id=f"{day}-{at}",
+                response_id=f"{day}-{at}")
+        for day in range(3) for at in range(2 * (day + 1))
+    ]  # fmt: skip
 
-    assert only(run(calls(3), [total]), Cause.PRICE_MULTIPLIER)
-    assert run(calls(3), [other]).unexplained_nanos == -ONE
+    assert only(run(made, days, days=3), Cause.PRICE_MULTIPLIER)
+    assert run(calls(3), [replace(total, billed_nanos=2 * ONE)]).unexplained_nanos == -ONE
+
+
+@pytest.mark.parametrize(("captured", "charged"), [(10, 11), (2, 4), (2, 1), (10, 9), (20, 17)])
+def test_money_alone_whose_ratio_missing_requests_have_is_unexplained(captured: int, charged: int) -> None:
+    lines = [each for each in billed(times(USAGE, charged), None) if each.token_class is not None]
+    made = run(calls(captured), lines)
+
+    assert by_cause(made) == {}
+    assert made.unexplained_nanos == (charged - captured) * ONE
+    assert any("requests may be missing from one side, or prices are others" in each for each in made.notes)
 
 
 def test_two_sources_of_the_same_money_are_one() -> None:
