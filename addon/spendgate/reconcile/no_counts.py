@@ -3,19 +3,37 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from spendgate.money import dollars
 from spendgate.plural import counted
-from spendgate.reconcile.bills import Bill
+from spendgate.reconcile.bills import Bill, BilledDay
 from spendgate.reconcile.facts import Facts
 from spendgate.reconcile.folding import Captured
 from spendgate.reconcile.naming import day_of
+from spendgate.statement import Billed
 from spendgate.usage import NO_USAGE
 
 _BESIDE: Final = {"anthropic-cost-csv": "anthropic-usage-csv", "openai-cost-csv": "openai-usage-csv"}
 """By a source without counts the one that a person can download beside it."""
+
+
+def nothing_missing(days: Iterable[BilledDay]) -> str:
+    """What may be said of days on which nothing is known to be missing: that it is proven of none, if anything could be."""
+    judged, untold = False, 0
+    for day in days:
+        with_money = [line for line in day.lines if line.billed_nanos is not None]
+        counts = [line for line in day.lines if line.usage != NO_USAGE or line.requests is not None]
+        judged |= bool(with_money) and bool(counts)
+        if any(line.billed_nanos is not None for line in counts):  # else money and counts stand apart
+            untold += sum(line.billed_nanos is None and line.billed is Billed.METERED for line in counts)
+        elif not with_money:
+            untold += len(counts)
+    lacking = f"; {counted(untold, 'line')} of these days tell{'s' if untold == 1 else ''} no amount" if untold else ""
+    if not judged:
+        return f"its closed days do not tell both amounts and counts: whether usage is missing here cannot be told{lacking}"
+    return f"nothing that is billed on its closed days is proven to be missing in the calls here{lacking}"
 
 
 def not_told_apart(off: Mapping[str, int], bill: Bill) -> Iterator[str]:
