@@ -72,6 +72,10 @@ def test_all_of_it_is_read() -> None:
         ("map: 1\nkeys:\n  - {key: k, provider: p, role: fleeet}\n", "keys.yaml:3:33: keys[1].role: 'fleeet'"),
         ("map: 1\nkeys:\n  - {key: k, provider: p}\n  - {key: k, provider: p}\n",
          "keys.yaml:4:11: keys[2].key: 'k' of p stands twice"),
+        ("map: 1\nkeys:\n  - {key: k, provider: p, fingerprints: ['key:0123456789ab']}\n"
+         "  - {key: l, provider: q, fingerprints: ['key:0123456789ab']}\n"
+         "  - {key: m, provider: p, fingerprints: ['key:0123456789AB']}\n",
+         "keys.yaml:5:41: keys[3].fingerprints: 'key:0123456789ab' belongs to 'k' already"),
         ("map: 1\nworkspaces:\n  - {workspace: w}\n", "keys.yaml:3:5: workspaces[1].role: is missing"),
         ("map: 1\npeople:\n  - {person: a, emails: [x]}\n  - {person: b, emails: [x]}\n",
          "keys.yaml:4:25: people[2].emails: 'x' belongs to 'a' already"),

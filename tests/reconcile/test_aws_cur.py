@@ -86,6 +86,15 @@ def test_a_unit_that_says_no_number_is_no_count_and_is_told() -> None:
     assert any("in Units: how many tokens that is, is not told" in each for each in said.notes)
 
 
+def test_an_amount_that_is_not_told_is_not_zero() -> None:
+    said = read(SOURCE, cur({**USAGE, "line_item_usage_amount": ""}))
+    assert (said.lines[0].usage.known, said.lines[0].quantity) == (False, None)
+    assert any("1 rows: of tokens without a quantity" in each for each in said.notes)
+    assert "line 2: '' is no decimal number" in faults(
+        SOURCE, cur({**USAGE, "line_item_unblended_cost": "", "line_item_net_unblended_cost": ""})
+    )
+
+
 def test_without_net_costs_unblended_ones_are_billed() -> None:
     (line,) = read(SOURCE, cur(USAGE, without=("line_item_net_unblended_cost", "pricing_public_on_demand_cost"))).lines
     assert (line.billed_nanos, line.list_nanos) == (3_703_701_000, None)

@@ -97,6 +97,13 @@ def test_refunds_tax_and_other_services() -> None:
     assert any("1 rows of $3.0864175 are about no model and left out: Virtual Machines" in each for each in said.notes)
 
 
+def test_a_quantity_that_is_not_told_is_not_zero() -> None:
+    said = read(SOURCE, export({**ROW, "Quantity": ""}))
+    (line,) = said.lines
+    assert (line.token_class, line.usage.known, line.quantity) == (TokenClass.INPUT, False, None)
+    assert any("1 rows: of tokens without a quantity" in each for each in said.notes)
+
+
 def test_another_currency_is_read_by_the_exports_own_dollars_or_refused() -> None:
     said = read(SOURCE, export(mca()))
     (line,) = said.lines
@@ -126,6 +133,7 @@ def test_partitions_put_together_and_compressed_are_one_statement() -> None:
         (export({**ROW, "Date": "20.11.2026"}), "line 2: '20.11.2026' is no day"),
         (export({**ROW, "Date": "20/11/2026"}), "line 2: '20/11/2026' is no day; write 2026-11-20 or 11/20/2026"),
         (export({**ROW, "CostInBillingCurrency": "3,08"}), "line 2: '3,08' is no decimal number"),
+        (export({**ROW, "CostInBillingCurrency": ""}), "line 2: costinbillingcurrency is empty, and that is not 0"),
         (export({**ROW, "Quantity": "many"}), "line 2: 'many' is no decimal number"),
         (export(ROW, without=("MeterName",)), "'metername' is missing"),
         (export(ROW).split(b"\r\n")[0] + b"\r\n", "it has no rows"),

@@ -161,6 +161,54 @@ def test_scope_key_of_a_registered_server() -> None:
     )
 
 
+ALICE = Key("anthropic", NAMED, (KEY,), "alice")
+CI = Key("anthropic", "apikey_ci", name="ci", hint="sk-ant-...CiCi", role=Role.ELSEWHERE)
+
+
+@pytest.mark.parametrize("entries", [(ALICE, CI), (CI, ALICE)])
+@pytest.mark.parametrize(
+    ("who", "cause"),
+    [
+        (Who(key="apikey_ci", key_name="renamed"), Cause.SCOPE_KEY),
+        (Who(key_name="ci"), Cause.SCOPE_KEY),
+        (Who(key_hint="sk-ant-...CiCi"), Cause.SCOPE_KEY),
+        (Who(key=NAMED, key_name="ci"), Cause.UNCAPTURED),
+        (Who(key=NAMED, key_hint="sk-ant-...CiCi"), Cause.UNCAPTURED),
+    ],
+)
+def test_an_id_decides_whose_a_key_is_whatever_it_is_called(entries: tuple[Key, ...], who: Who, cause: Cause) -> None:
+    """A developer who names a key like the servers' does not take its bill out of scope; nor does the map's order."""
+    lines = billed(times(USAGE, 3), 3) + billed(USAGE, 1, who=who)
+    found = only(run(calls(3), lines, Facts(keys=entries)), cause)
+    assert found.key == (NAMED if cause is Cause.UNCAPTURED else "apikey_ci")
+
+
+def test_a_key_that_no_entry_names_by_its_id_is_not_one_that_is_called_alike() -> None:
+    lines = [*billed(times(USAGE, 3), 3), *billed(USAGE, 1, who=Who(key="apikey_other", key_name="ci"))]
+    found = only(run(calls(3), lines, Facts(keys=(ALICE, CI))), Cause.SCOPE_KEY)
+    assert (found.key, found.confidence) == ("apikey_other", Confidence.RESIDUAL)
+
+
+def test_an_entry_without_an_id_is_the_one_key_that_is_called_so() -> None:
+    """Of two with that name nobody knows which is meant."""
+    named = Key("anthropic", "ci", role=Role.ELSEWHERE)
+    one = billed(times(USAGE, 3), 3) + billed(USAGE, 1, who=Who(key="apikey_1", key_name="ci"))
+    assert only(run(calls(3), one, Facts(keys=(ALICE, named))), Cause.SCOPE_KEY).confidence is Confidence.EXACT
+    both = one + billed(USAGE, 1, who=Who(key="apikey_2", key_name="ci"))
+    found = run(calls(3), both, Facts(keys=(ALICE, named))).findings
+    assert {each.key: each.confidence for each in found if each.nanos} == {
+        "apikey_1": Confidence.RESIDUAL,
+        "apikey_2": Confidence.RESIDUAL,
+    }
+
+
+def test_a_call_with_a_key_of_elsewhere_is_of_the_account_that_it_is_billed_to() -> None:
+    entries = (ALICE, replace(CI, fingerprints=("fp-ci",)))
+    lines = billed(times(USAGE, 3), 3) + billed(times(USAGE, 2), 2, who=Who(key="apikey_ci", key_name="ci"))
+    made = run([*calls(3), call(9, api_key="fp-ci")], lines, Facts(keys=entries))
+    assert only(made, Cause.SCOPE_KEY).nanos == ONE
+
+
 def test_scope_key_that_the_ledger_never_saw() -> None:
     """Without a registry: every key of the ledger is another one of the bill's."""
     found = only(run(calls(3), billed(times(USAGE, 3), 3) + billed(USAGE, 1, key="apikey_ci")), Cause.SCOPE_KEY)
@@ -618,12 +666,30 @@ def test_display_names_of_models() -> None:
 
 
 def test_money_without_counts() -> None:
-    """A day's total alone: the gap is a known ratio, or nobody knows."""
+    """A ratio that one day has may be requests that are missing; one that three different amounts have is a price's."""
     total = Line(DAY, DAY + DAY_MS, "anthropic", MODEL, who=Who(key=KEY), billed_nanos=3 * ONE // 2)
-    other = replace(total, billed_nanos=2 * ONE)
+    days = [
+        replace(total, starts_ms=at, ends_ms=at + DAY_MS, billed_nanos=number * ONE // 2)
+        for number, at in ((2, DAY), (4, DAY + DAY_MS), (6, DAY + 2 * DAY_MS))
+    ]
+    made = [
+        replace(call(at), started_ms=NOON + day * DAY_MS + at, ended_ms=NOON + day * DAY_MS + at + 9, id=f"{day}-{at}",
+                response_id=f"{day}-{at}")
+        for day in range(3) for at in range(2 * (day + 1))
+    ]  # fmt: skip
 
-    assert only(run(calls(3), [total]), Cause.PRICE_MULTIPLIER)
-    assert run(calls(3), [other]).unexplained_nanos == -ONE
+    assert only(run(made, days, days=3), Cause.PRICE_MULTIPLIER)
+    assert run(calls(3), [replace(total, billed_nanos=2 * ONE)]).unexplained_nanos == -ONE
+
+
+@pytest.mark.parametrize(("captured", "charged"), [(10, 11), (2, 4), (2, 1), (10, 9), (20, 17)])
+def test_money_alone_whose_ratio_missing_requests_have_is_unexplained(captured: int, charged: int) -> None:
+    lines = [each for each in billed(times(USAGE, charged), None) if each.token_class is not None]
+    made = run(calls(captured), lines)
+
+    assert by_cause(made) == {}
+    assert made.unexplained_nanos == (charged - captured) * ONE
+    assert any("requests may be missing from one side, or prices are others" in each for each in made.notes)
 
 
 def test_two_sources_of_the_same_money_are_one() -> None:

@@ -107,6 +107,7 @@ def test_premium_requests_of_old() -> None:
         (SOURCE, (AI + ROWS).replace("2026-11-21", "6/1/26"), "line 5: '6/1/26' is no day"),
         (SOURCE, TOKENS.replace("1000,200", "1000.5,200"), "line 2: '1000.5' is no whole count"),
         (SOURCE, TOKENS.replace("repository", "currency").replace("acme/a", "EUR"), "line 2: currency 'EUR': only USD"),
+        (OLD, REQUESTS.replace("TRUE", ""), "line 4: Exceeds Monthly Quota is empty, and that is not 0"),
         (OLD, REQUESTS.replace("TRUE", "MAYBE"), "line 4: 'MAYBE' is neither true nor false"),
         (OLD, REQUESTS.replace("10,TRUE", "ten,TRUE"), "line 4: 'ten' is no decimal number"),
         (OLD, REQUESTS.replace("59Z", "59"), "line 4: '2026-11-20T23:59:59' has no time zone"),

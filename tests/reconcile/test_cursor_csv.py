@@ -67,6 +67,12 @@ def test_plans_by_request() -> None:
     assert (said.usage, said.requests, said.billed_nanos) == (Usage(), 1, 0)
 
 
+def test_a_cost_that_is_not_told_is_not_zero() -> None:
+    said = read(SOURCE, f"{OLD}{AT},On-Demand,gpt-5,No,1,2,3,4,10,\n{AT},Included,gpt-5,No,1,2,3,4,10,\n")
+    assert [each.billed_nanos for each in said.lines] == [None, 0]
+    assert any(each.startswith("1 rows: metered, and no amount") for each in said.notes)
+
+
 def test_a_kind_that_is_not_known_is_told() -> None:
     said = read(SOURCE, f"{OLD}{AT},Dreamt,gpt-5,No,1,2,3,4,10,0.5\n")
     assert said.lines[0].billed is Billed.METERED

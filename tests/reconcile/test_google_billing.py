@@ -65,6 +65,13 @@ def test_skus(name: str, service: str, provider: str, model: str | None, found: 
     assert (line.provider, line.model, line.token_class, line.product) == (provider, model, found, name)
 
 
+@pytest.mark.parametrize("amount", [None, ""])
+def test_an_amount_that_is_not_told_is_not_zero(amount: str | None) -> None:
+    said = read(SOURCE, lines({**ROW, "usage": {"amount": amount, "unit": "count"}}))
+    assert (said.lines[0].usage.known, said.lines[0].quantity) == (False, None)
+    assert any("1 rows: of tokens without a quantity" in each for each in said.notes)
+
+
 def test_what_is_no_token_stands_by_itself() -> None:
     rows = [
         sku("Gemini 3 Flash Text Input Caching Storage", usage={"amount": 3, "unit": "hour"}),
@@ -148,6 +155,7 @@ def test_a_querys_csv_and_a_list_are_the_same(dot: str) -> None:
         (lines(ROW)[:-9], "line 1"),
         (lines(ROW) + lines(ROW)[:-9], "line 2: line 1 column"),
         (lines({k: v for k, v in ROW.items() if k != "cost"}), "line 1: 'cost' is missing"),
+        (lines({**ROW, "cost": ""}), "line 1: '' is no decimal number"),
         (lines({**ROW, "cost": "1,5"}), "line 1: '1,5' is no decimal number"),
         (
             lines({**ROW, "currency": "EUR", "currency_conversion_rate": None}),

@@ -237,6 +237,12 @@ def test_searches_and_files_are_lines_of_their_own() -> None:
     assert {each.axes for each in said.lines} == {Axes(tier="batch")}
 
 
+def test_no_word_on_own_keys_is_taken_for_none_and_told() -> None:
+    said = read(CSV, HEAD + row(cost="0.0123,0,0,0,"))
+    assert said.lines[0].billed_nanos == 12_300_000
+    assert any("1 rows: byok_usage_inference is empty" in each for each in said.notes)
+
+
 def test_own_keys_pay_a_fee_here_and_the_rest_elsewhere() -> None:
     own, fee = read(CSV, HEAD + row(cost="0.0005,0,0,0,0.01")).lines
     assert (own.billed, own.billed_nanos, own.list_nanos, own.charge) == (
@@ -293,6 +299,7 @@ def test_times_with_a_zone_and_ids_without_a_second() -> None:
         (HEAD.replace("byok_usage_inference", "byok") + row(), "line 1: lacks the columns byok_usage_inference"),
         (HEAD + row(at="2026-11-20 09:56:17"), "is not UTC: by its id it began at 2026-11-20 08:56:17 UTC"),
         (HEAD + row(at="yesterday"), "line 2: 'yesterday' is no time"),
+        (HEAD + row(cost=",0,-0.001,0,0"), "line 2: cost_total is empty, and that is not 0"),
         (HEAD + row(cost="0.01,0.02,0,0,0"), "line 2: its parts are more than cost_total '0.01'"),
         (HEAD + row(cost="€1,0,0,0,0"), "line 2: '€1' is no decimal number"),
         (HEAD + row(tokens="1.5,1,0,0"), "line 2: '1.5' is no whole count"),

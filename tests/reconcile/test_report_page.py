@@ -47,6 +47,7 @@ def _files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "month": in_memory(mixed(7, MIDDLING)).result,
         "evil": result([(Cause.UNCAPTURED, 10**10), (Cause.DISCOUNT, -3 * 10**10)], 5, name=EVIL),
         "nothing": result([]),
+        "long": result([(Cause.UNCAPTURED, 10**10), (Cause.DISCOUNT, -3 * 10**10)], 5, name="k" * 200),
     }
     for name, each in made.items():
         (folder / f"{name}.html").write_text(page(each, judged(each)))
@@ -69,6 +70,14 @@ def test_it_is_whole_on_every_screen(browser: Page, files: dict[str, Path], name
     assert browser.value(MARK) == ("rgb(240, 163, 94)" if dark else "rgb(179, 89, 0)")
     assert browser.said == []
     assert browser.asked == [files[name].as_uri()]
+
+
+@pytest.mark.parametrize("width", [390, 700, 900, 1280])
+def test_a_key_of_two_hundred_letters_is_broken_and_not_the_page(
+    browser: Page, files: dict[str, Path], width: int
+) -> None:
+    browser.open(files["long"], width)
+    assert browser.value(WIDER) == 0
 
 
 @pytest.mark.parametrize("name", ["month", "evil"])

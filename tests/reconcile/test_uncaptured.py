@@ -24,11 +24,12 @@ from spendgate.reconcile import comparing
 from spendgate.reconcile.bills import bill_of
 from spendgate.reconcile.captured import Call
 from spendgate.reconcile.facts import NO_FACTS, Facts, Key, Person, Role
+from spendgate.reconcile.no_counts import nothing_missing
 from spendgate.reconcile.result import Cause
 from spendgate.reconcile.uncaptured import NOT_CAPTURED, cells
 from spendgate.reconcile.unjoined import Row, set_off
 from spendgate.reconcile.versions import Version
-from spendgate.statement import DAY_MS, Line, Who
+from spendgate.statement import DAY_MS, Billed, Line, Who
 
 IMPORT = Imported(1, "v1", NOW, "anthropic", "anthropic", "", DAY, DAY + DAY_MS, "ab", "api", NOW, 1, ())
 ONE = price(USAGE)
@@ -47,6 +48,21 @@ def ours(number: int) -> list[Call]:
 def test_requests_that_no_call_has_with_their_person_and_key() -> None:
     (one,) = found(ours(3), billed(times(USAGE, 5), 5))
     assert one == Uncaptured(DAY, "anthropic", "alice", "print", "", MODEL, 2 * ONE, 2, ("v1",))
+
+
+def test_that_nothing_is_missing_is_said_where_amounts_and_counts_can_show_it() -> None:
+    """And how many lines tell no amount, of which nobody knows."""
+    apart = billed(USAGE, 1)
+    events = [replace(apart[0], billed_nanos=ONE), apart[0], replace(apart[0], billed=Billed.INCLUDED)]
+    cannot = "do not tell both amounts and counts"
+    for lines, told in (
+        (apart, "nothing that is billed on its closed days is proven to be missing in the calls here"),
+        (events, "is proven to be missing in the calls here; 1 line of these days tells no amount"),
+        (apart[1:], cannot),
+    ):
+        bill = bill_of([Version("v1", NOW, statement(lines))], DAY, DAY + DAY_MS, NOW, ())
+        assert told in nothing_missing(bill.days)
+        assert (cannot in told) == (cannot in nothing_missing(bill.days))
 
 
 def test_a_product_that_is_a_tool_is_that_tool() -> None:

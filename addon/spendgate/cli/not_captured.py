@@ -23,7 +23,9 @@ from spendgate.ledger.statements import StatementBook
 from spendgate.ledger.uncaptured import Uncaptured
 from spendgate.money import dollars, short_dollars
 from spendgate.policy import Policy
+from spendgate.reconcile.bills import BilledDay
 from spendgate.reconcile.facts import Facts, Person
+from spendgate.reconcile.no_counts import nothing_missing
 from spendgate.reconcile.run import Options
 from spendgate.reconcile.uncaptured import uncaptured
 from spendgate.statement import DAY_MS
@@ -73,7 +75,8 @@ def _counted_once(found: paths.State, facts: Facts, span: tuple[int, int]) -> st
     if not days:
         return "none of its days is closed, or it is no bill of single days: what it has and no call is not known"
     told = "no budget of many ledgers counts it" if many else _budgets(policy)
-    return _told(told, sum(each.nanos for each in cells), sum(1 for each in cells if not each.person))
+    nanos = sum(each.nanos for each in cells)
+    return _told(told, nanos, sum(1 for each in cells if not each.person)) if nanos else _nothing(days)
 
 
 def tell_uncounted(reader: Reader) -> None:
@@ -149,10 +152,11 @@ def _budgets(policy: Policy) -> str:
     return "budgets with `counts: billed` have it" if policy.by_bill else "no budget counts it (`counts: billed`)"
 
 
+def _nothing(days: tuple[BilledDay, ...]) -> str:
+    return f"{nothing_missing(days)}; whether the amounts agree, `spendgate reconcile report` says"
+
+
 def _told(where: str, nanos: int, unknown: int) -> str:
-    if not nanos:
-        told = "all that is billed on its closed days is in the calls here, as far as usage is known to be missing"
-        return f"{told}; whether the amounts agree, `spendgate reconcile report` says"
     of_nobody = f"; {unknown} of these amounts name nobody whom this ledger knows (--map)" if unknown else ""
     beside = "with every other import of these days"
     return f"{beside}, billed on its closed days, not captured here: {dollars(nanos)}; {where}{of_nobody}"

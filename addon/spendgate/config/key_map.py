@@ -7,8 +7,8 @@ keys:
     provider: anthropic
     role: fleet             # used on laptops; gateway; elsewhere: servers, CI, never captured
     person: alice@acme.example
-    name: alice-laptop      # where a bill knows names alone
-    hint: sk-ant-...AbCd
+    name: alice-laptop      # for lines that tell no id; one with another id is never this key's, whatever it is called
+    hint: sk-ant-...AbCd    # likewise
     fingerprints: ["sk-ant-api03:5f3a9c0e1b2d"]   # `api_key` of the ledger's calls, as `spendgate calls show` has it
 workspaces:
   - {workspace: wrkspc_ci, role: elsewhere}
@@ -77,6 +77,7 @@ def _facts(root: Section) -> Facts:
 
 def _keys(root: Section) -> Iterator[Key]:
     seen: set[tuple[str, str]] = set()
+    owners: dict[tuple[str, str], str] = {}
     for number, each in enumerate(root.sections("keys")):
         key = each.parsed("key", _name, required=True)
         provider = each.parsed("provider", _name, required=True)
@@ -89,6 +90,11 @@ def _keys(root: Section) -> Iterator[Key]:
         if (made.provider, made.key) in seen and key:
             each.fault("key", f"{shown(key)} of {provider} stands twice")
         seen.add((made.provider, made.key))
+        for one in made.fingerprints:
+            if (owner := owners.setdefault((made.provider, one), made.key)) != made.key:
+                each.fault(
+                    "fingerprints", f"{shown(one)} belongs to {shown(owner)} already: calls with it would be of either"
+                )
         if number == _ENTRIES_MAX:
             root.fault("keys", f"more than {_ENTRIES_MAX:,} entries")
             return

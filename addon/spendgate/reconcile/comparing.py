@@ -14,7 +14,7 @@ from spendgate.reconcile.facts import Facts, Role
 from spendgate.reconcile.folding import Captured
 from spendgate.reconcile.gateway_logs import lower_than_billed, no_key_is_its_own
 from spendgate.reconcile.groups import GroupKey
-from spendgate.reconcile.no_counts import witnesses_unheard
+from spendgate.reconcile.no_counts import not_told_apart, witnesses_unheard
 from spendgate.reconcile.result import Finding
 
 
@@ -46,10 +46,11 @@ def compare(calls: Iterable[Call], bill: Bill, facts: Facts, now_ms: int, bounda
     )  # fmt: skip
     captured.take_all(calls)
     assembled = assemble(bill, captured, facts)
-    found, scoped = Explaining(bill, captured, assembled, facts, now_ms).all()
+    explaining = Explaining(bill, captured, assembled, facts, now_ms)
+    found, scoped = explaining.all()
     notes = (
         *lower_than_billed(bill, assembled), *no_key_is_its_own(captured, assembled, facts, found),
-        *witnesses_unheard(bill, captured, facts),
+        *witnesses_unheard(bill, captured, facts), *not_told_apart(explaining.not_told_apart, bill),
     )  # fmt: skip
     return Compared(bill, captured, assembled, tuple(found), frozenset(scoped), notes)
 

@@ -7,7 +7,8 @@ at list price, C captured, Q tokens, P prices of one token:
             quantity                               price                   rounding          discount
 
 A class that nothing was captured of is taken at the bill's own price, so that it is quantity alone. Without counts on the bill,
-requests stand in for tokens; without either, whatever is not explained otherwise is price if a ratio shows it.
+requests stand in for tokens; without either, nobody can tell quantity from price: it is price if one ratio shows it again and
+again.
 """
 
 from __future__ import annotations
@@ -43,6 +44,8 @@ class PriceGap(NamedTuple):
     """What the billed quantity costs at captured prices."""
     rounding: int
     """The most that rounding can have made."""
+    sized: bool = True
+    """Whether the bill tells how much was used, by counts or requests. Else it may as well be a difference of quantity."""
 
     @property
     def ratio(self) -> Fraction | None:
@@ -113,7 +116,9 @@ def _cell(sides: list[tuple[Price, Side]], cap: Cap, requests: int | None, mean:
         quantity = Fraction(
             -cap.cost
         )  # lines of no money, and none of its calls is billed: the mean may be of dearer ones
-    gap = PriceGap(sides[0][0], WHOLE, listed - cap.cost - quantity, cap.cost + quantity, rounding + cap.rows)
+    gap = PriceGap(
+        sides[0][0], WHOLE, listed - cap.cost - quantity, cap.cost + quantity, rounding + cap.rows, requests is not None
+    )
     return quantity, None, nothing, [gap]
 
 

@@ -37,6 +37,8 @@ class Explaining:
         self.around = Surroundings(facts, captured, assembled.names, bill, now_ms)
         self.told: dict[GroupKey, int] = defaultdict(int)
         """What findings have explained of each group."""
+        self.not_told_apart: dict[str, int] = defaultdict(int)
+        """By provider what is off beside money alone, which may be requests or prices."""
         self.used = _used_accounts(assembled)
         told = {key.provider for key, group in assembled.groups.items() if key.account == KEYLESS and group.lines}
         self.keyless = {name for name, accounts in self.used.items() if KEYLESS in accounts} - told
@@ -80,7 +82,9 @@ class Explaining:
                 self.scoped.add(key)
             only_net = group.net == group.listed
             seen += [pricing_causes.Seen(key, gap, its.same_counts, only_net) for gap in its.prices]
-        for told in pricing_causes.explain(seen):
+        for each, told in zip(seen, pricing_causes.explain(seen), strict=True):
+            if told.cause is None and not each.gap.sized:
+                self.not_told_apart[told.at.provider] += abs(told.nanos)
             if told.cause is not None:
                 self._add(groups[told.at], told.cause, told.nanos, told.confidence, told.evidence)
         for key, group in compared.items():

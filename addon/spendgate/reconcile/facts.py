@@ -34,8 +34,9 @@ class Key(Struct, frozen=True):
     person: str | None = None
     """Whose it is, by the ledger's name; None: several people's, or nobody says."""
     name: str | None = None
-    """What the provider calls it; a bill that knows no ids names it so."""
+    """What the provider calls it; a line that tells no id names it so. Anybody can call another key so, too."""
     hint: str | None = None
+    """Likewise."""
     role: Role = Role.FLEET
 
 

@@ -16,9 +16,10 @@ from typing import Final
 
 from msgspec import Struct
 
-from spendgate.reconcile.facts import Facts, Key, Role
+from spendgate.reconcile.facts import Facts, Role
 from spendgate.reconcile.folding import Raw
 from spendgate.reconcile.key_names import KeyNames, key_text
+from spendgate.reconcile.listed_keys import billed_as, entries_of, joined_by
 from spendgate.statement import Charge, Line, Who
 
 POOL: Final = "(keys not told apart)"
@@ -79,6 +80,7 @@ class Identities:
         self._told: list[tuple[str, str]] = []
         """A billed key, and what is to be said of it."""
         self._keys = [each for each in facts.keys if each.provider == provider]
+        self._entries = entries_of(self._keys, lines, self._names)
         self._complete = facts.complete
         self._workspaces = dict(facts.workspaces)
         self._people = {
@@ -89,7 +91,7 @@ class Identities:
         self._persons = {each.person for each in raws if each.person}
         self._locals = _unique_locals(self._persons, lines)
         self._owners = _owners(raws)
-        self._joined: dict[str, str] = {}
+        self._joined = joined_by(self._keys, self._entries)
         """From a call's fingerprint to the name of the billed key."""
         self._billed = {text for each in lines if (text := self._names.text(each.who))}
         self._join(same_days)
@@ -100,11 +102,7 @@ class Identities:
 
     def _join(self, same_days: dict[str, str]) -> None:
         for each in self._keys:
-            names = {each.key, each.name, each.hint} - {None}
-            text = next((name for name in sorted(self._billed & names)), each.key)
-            for fingerprint in (*each.fingerprints, each.key, each.hint):
-                if fingerprint:
-                    self._joined.setdefault(fingerprint, text)
+            text = billed_as(each, self._entries)
             if each.fingerprints and text in self._billed and self._fingerprints.isdisjoint(each.fingerprints):
                 self._unused(text)
         for text in self._billed & self._fingerprints:
@@ -171,11 +169,11 @@ class Identities:
         text = self._names.text(who) or ""
         if not text:
             return Account(KEYLESS, role, self.person_of(who.email) or self.person_of(who.user), keyless=True)
-        key = self._registered(who)
+        key = self._entries.get(text)
         if key is not None and key.role is not Role.FLEET:
-            return Account(key.name or key.key, key.role, key.person or "", listed=True)
+            return Account(key.key, key.role, key.person or "", listed=True)
         if role is not Role.FLEET:
-            return Account(who.key_name or text, role, listed=True)
+            return Account(self._named(text), role, listed=True)
         joined = [fingerprint for fingerprint, name in self._joined.items() if name == text]
         used = any(each in self._fingerprints for each in joined)
         if key is None and not used and self.loose and not self.told_apart:
@@ -186,10 +184,6 @@ class Identities:
     def _owner(self, fingerprints: list[str]) -> str:
         owners = {owner for each in fingerprints for owner in self._owners.get(each, ())}
         return next(iter(owners)) if len(owners) == 1 else ""
-
-    def _registered(self, who: Who) -> Key | None:
-        names = {who.key, who.key_name, who.key_hint} - {None, ""}
-        return next((each for each in self._keys if names & {each.key, each.name, each.hint}), None)
 
     @property
     def _registry(self) -> bool:
@@ -207,7 +201,7 @@ class Identities:
         return self._complete
 
     def _named(self, text: str) -> str:
-        key = next((each for each in self._keys if text in (each.key, each.name, each.hint)), None)
+        key = self._entries.get(text)
         return key.key if key is not None else text
 
     def fingerprint_of(self, account: str) -> str:

@@ -1,7 +1,8 @@
 """Why unit prices differ: a multiplier that only one thing has, a step on a date, another list price, rounding.
 
 Everything is seen together, since a step shows over days and a multiplier in one place. A ratio is matched within what rounding
-can make of it, never nearly.
+can make of it, never nearly. Where the bill tells neither counts nor requests, requests that the ledger lacks make ratios, too:
+one alone says nothing there.
 """
 
 from __future__ import annotations
@@ -138,7 +139,8 @@ def _common(its: list[Seen]) -> Fraction | None:
 
 
 def _steady(seen: list[Seen]) -> dict[tuple[str, str, int], int]:
-    """Of each model and class where all have one ratio, how often that was seen."""
+    """Of each model and class where all have one ratio, how often that was seen; without counts, of how many different amounts:
+    one call more of ten alike each day has one ratio, too."""
     found: dict[tuple[str, str, int], int] = {}
     by: dict[tuple[str, str, int], list[Seen]] = defaultdict(list)
     for each in seen:
@@ -147,7 +149,8 @@ def _steady(seen: list[Seen]) -> dict[tuple[str, str, int], int]:
     for name, its in by.items():
         ratio = max(its, key=lambda each: (each.gap.at_ours, each.at)).gap.ratio
         if ratio is not None and all(_fits(each.gap, ratio) for each in its):
-            found[name] = len(its)
+            sized = all(each.gap.sized for each in its)
+            found[name] = len(its if sized else {each.gap.at_ours for each in its if not is_rounding(each.gap)})
     return found
 
 
@@ -157,7 +160,8 @@ def _one(each: Seen, steps: dict[tuple[str, str, int], _Step], steady: dict[tupl
     of = "" if gap.place == WHOLE else f" of {NAMES[gap.place]}"
     if is_rounding(gap):
         return Explained(at, nanos, Cause.FX_ROUNDING, "within what the last digits of the lines can round")
-    if gap.ratio is None:
+    often = steady.get(_name(each), 0)
+    if gap.ratio is None or (not gap.sized and often < _OFTEN):
         return Explained(at, nanos, None)
     told = f"the price{of} is {float(gap.ratio):.4g} times the ledger's"
     axes = gap.price.told()
@@ -171,7 +175,6 @@ def _one(each: Seen, steps: dict[tuple[str, str, int], _Step], steady: dict[tupl
             return Explained(at, nanos, Cause.PRICE_MULTIPLIER, f"{told}; {why}")
     if each.only_net and any(_fits(gap, ratio) for ratio in CONTRACTS):
         return Explained(at, nanos, Cause.DISCOUNT, f"{told}, as a contract's discount makes it")
-    often = steady.get(_name(each), 0)
     if each.same_counts:
         return Explained(at, nanos, Cause.PRICE_LIST, f"{told}; the counts are the same")
     if often >= (_OFTEN if gap.place == WHOLE else 2):

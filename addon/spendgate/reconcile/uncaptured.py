@@ -19,6 +19,7 @@ from spendgate.ledger.queries import Reader
 from spendgate.ledger.statements import Imported, in_force
 from spendgate.ledger.uncaptured import Uncaptured
 from spendgate.reconcile import comparing
+from spendgate.reconcile.bills import BilledDay
 from spendgate.reconcile.facts import Facts, Role
 from spendgate.reconcile.folding import Raw
 from spendgate.reconcile.identities import Account
@@ -60,8 +61,8 @@ class _Sum:
         return min(self.found, max(0, self.over))
 
 
-def uncaptured(reader: Reader, options: Options, facts: Facts) -> tuple[tuple[Uncaptured, ...], int]:
-    """All of the closed days of `options`, and how many these are.
+def uncaptured(reader: Reader, options: Options, facts: Facts) -> tuple[tuple[Uncaptured, ...], tuple[BilledDay, ...]]:
+    """All of the closed days of `options`, and these days.
 
     The days around them are compared, too: calls over midnight are no missing ones.
     """
@@ -69,10 +70,9 @@ def uncaptured(reader: Reader, options: Options, facts: Facts) -> tuple[tuple[Un
     found = compared(reader, around, facts, revisions=False)
     open_ = tuple(reader.calls_running(options.from_ms, options.until_ms))
     made = cells(found, reader.imports(), open_)
-    closed = {
-        day.day_ms for day in found.bill.days if day.tells_use and options.from_ms <= day.day_ms < options.until_ms
-    }
-    return tuple(each for each in made if each.day_ms in closed), len(closed)
+    days = tuple(day for day in found.bill.days if day.tells_use and options.from_ms <= day.day_ms < options.until_ms)
+    closed = {day.day_ms for day in days}
+    return tuple(each for each in made if each.day_ms in closed), days
 
 
 def cells(found: comparing.Compared, imports: tuple[Imported, ...], open_: Iterable[Running] = ()) -> list[Uncaptured]:

@@ -12,7 +12,7 @@ STYLE: Final = """
 *{box-sizing:border-box}
 body{margin:0 auto;max-width:1180px;padding:1.5rem 1.25rem 3rem;background:var(--paper);color:var(--ink);
 font:15px/1.5 system-ui,sans-serif;overflow-wrap:break-word}
-#inputs code{overflow-wrap:anywhere}
+td,#inputs code,.verdict,#inputs td:first-child{overflow-wrap:anywhere}td:first-child{overflow-wrap:break-word}
 h1{font-size:1.7rem;margin:0}h2{font-size:1.25rem;margin:2.2rem 0 .6rem}h3{font-size:1rem;margin:1.6rem 0 .2rem}
 header p,h3+p{margin:.1rem 0 .5rem;color:var(--faint)}header .state{color:var(--ink)}
 .cards{display:grid;grid-template-columns:repeat(4,1fr);gap:.75rem;margin:1.2rem 0}

@@ -32,6 +32,14 @@ def told(value: object) -> str | None:
     return text(value) or None
 
 
+def filled(row: Mapping[str, str], column: str) -> str:
+    """A cell that must say something, for what it does not say is not zero. Raises ValueError where it is empty."""
+    cell = row[column]
+    if not cell.strip():
+        raise ValueError(f"{column} is empty, and that is not 0: is the export whole?")
+    return cell
+
+
 def flag(value: object) -> bool:
     """true or false; in a CSV file also Yes, No or nothing. Raises ValueError."""
     word = value.strip().lower() if isinstance(value, str) else value

@@ -25,16 +25,17 @@ from spendgate.reconcile.sources.clouds import (
     MODEL,
     LeftOut,
     again,
+    amount_of,
     axes_of,
     class_of,
     head_of,
     one_class,
-    plain_word,
     tokens,
+    uncounted,
     unpacked,
     words_of,
 )
-from spendgate.reconcile.sources.reading import Row, decimal, instant_ms, loads, nanos
+from spendgate.reconcile.sources.reading import Row, instant_ms, loads, nanos
 from spendgate.statement import Charge, Line, Statement, Who
 from spendgate.usage import NO_USAGE
 
@@ -94,8 +95,7 @@ def _lines(row: Row, reading: Reading, left: LeftOut) -> list[Line]:
     if ends <= starts:
         ends = starts + 1  # some fees have no length
     line = _line(row, kind, product, starts, ends)
-    if line.token_class is not None and line.quantity is not None:
-        reading.notes.update([f"in {plain_word(line.unit or 'no unit')}: how many tokens that is, is not told"])
+    reading.notes.update(uncounted(line))
     listed = told(row.get("pricing_public_on_demand_cost")) if kind in _USAGE else None
     given = f"{net or gross} USD"
     return [replace(line, billed_nanos=billed, list_nanos=_listed(listed, net, gross, kind), amount=given)]
@@ -117,9 +117,10 @@ def _line(row: Row, kind: str, product: str, starts: int, ends: int) -> Line:
     words = words_of(bare)
     token_class = class_of(words) if "token" in bare.lower() else None
     charge = _CHARGES.get(kind) or (Charge.TOKENS if token_class or kind.endswith("Discount") else Charge.OTHER)
-    amount, unit = decimal(row["line_item_usage_amount"] or "0"), told(row.get("pricing_unit"))
+    amount, unit = amount_of(row["line_item_usage_amount"]), told(row.get("pricing_unit"))
     per = _per(unit, row.get("line_item_line_item_description", ""))
-    counted = tokens(amount, per) if charge is Charge.TOKENS and token_class and per and kind in _USAGE else None
+    of_tokens = charge is Charge.TOKENS and token_class is not None and kind in _USAGE
+    counted = tokens(amount, per) if of_tokens and per and amount is not None else None
     return Line(
         starts,
         ends,
@@ -129,7 +130,7 @@ def _line(row: Row, kind: str, product: str, starts: int, ends: int) -> Line:
         who=_who(row),
         axes=axes_of(words, told(row.get("product_region_code")) or (region[1] if region else None)),
         charge=charge,
-        token_class=token_class if charge is Charge.TOKENS and kind in _USAGE else None,
+        token_class=token_class if of_tokens else None,
         usage=NO_USAGE if counted is None or token_class is None else one_class(token_class, counted),
         quantity=None if counted is not None or not amount else plain(amount),
         unit=None if counted is not None else (unit if kind in _USAGE else kind),

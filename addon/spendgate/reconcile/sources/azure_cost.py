@@ -19,17 +19,19 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from spendgate.reconcile.sources.assembling import Reading, plain, told
+from spendgate.reconcile.sources.assembling import Reading, filled, plain, told
 from spendgate.reconcile.sources.clouds import (
     MODEL,
     LeftOut,
     again,
+    amount_of,
     axes_of,
     class_of,
     head_of,
     one_class,
     plain_word,
     tokens,
+    uncounted,
     unpacked,
     words_of,
 )
@@ -86,15 +88,14 @@ def _lines(row: Mapping[str, str], reading: Reading, left: LeftOut) -> list[Line
     column, currency = _dollars(row, "costinusd", "costinbillingcurrency")
     if currency != "USD":
         reading.notes.update([f"in {plain_word(currency)}: the export's own dollars are taken"])
-    billed = nanos(row[column] or "0")
+    billed = nanos(filled(row, column))
     category, sub, meter = row["metercategory"], row["metersubcategory"], row["metername"]
     known = any(each in f"{category} {sub}".lower() for each in _SERVICES)
     if not known and not MODEL.search(f"{sub} {meter} {row.get('productname', '')}"):
         left.add(category or row["chargetype"], billed)
         return []
     line = _line(row, meter, sub, starts)
-    if line.token_class is not None and line.quantity is not None:
-        reading.notes.update([f"in {plain_word(line.unit or 'no unit')}: how many tokens that is, is not told"])
+    reading.notes.update(uncounted(line))
     return [replace(line, billed_nanos=billed, list_nanos=_listed(row, currency), amount=f"{row[column]} USD")]
 
 
@@ -128,9 +129,9 @@ def _line(row: Mapping[str, str], meter: str, sub: str, starts: int) -> Line:
     token_class = class_of(words) if "token" in f"{meter} {unit}".lower() else None
     charge = _CHARGES.get(kind) or (Charge.TOKENS if token_class else Charge.OTHER)
     is_tokens = charge is Charge.TOKENS and token_class is not None
-    quantity, found = decimal(row["quantity"] or "0"), _PER.match(unit.strip())
+    quantity, found = amount_of(row["quantity"]), _PER.match(unit.strip())
     per = int(found[1]) * _SIZES[found[2].lower()] if found else None
-    counted = tokens(quantity, per) if is_tokens and per else None
+    counted = tokens(quantity, per) if is_tokens and per and quantity is not None else None
     return Line(
         starts,
         starts + DAY_MS,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from spendgate.reconcile.sources.assembling import Reading, begins, quantity, told
+from spendgate.reconcile.sources.assembling import Reading, begins, filled, quantity, told
 from spendgate.reconcile.sources.reading import Row, count, day_ms
 from spendgate.statement import DAY_MS, Axes, Billed, Charge, Line, Statement, TokenClass, Who
 from spendgate.usage import NO_USAGE, Usage
@@ -53,7 +53,7 @@ class ChatGPTCredits:
 
 
 def _line(row: Row, starts_ms: int, ends_ms: int) -> Line:
-    unit, kind = row["usage_units"].strip().lower(), row["usage_type"].strip()
+    unit, kind = filled(row, "usage_units").strip().lower(), filled(row, "usage_type").strip()
     found = _TOKENS.fullmatch(kind) if unit == "tokens" else None
     token_class, usage = None, NO_USAGE
     if found is not None:
@@ -65,6 +65,6 @@ def _line(row: Row, starts_ms: int, ends_ms: int) -> Line:
         Axes(speed=None if found is None else found["speed"]),
         charge=Charge.OTHER if found is None else Charge.TOKENS, token_class=token_class, usage=usage,
         requests=count(row["usage_quantity"]) if unit == "counts" else None,
-        quantity=quantity(row["usage_credits"]), unit="credits", billed=Billed.INCLUDED,
+        quantity=quantity(filled(row, "usage_credits")), unit="credits", billed=Billed.INCLUDED,
         amount=f"{row['usage_credits'].strip()} credits",
     )  # fmt: skip

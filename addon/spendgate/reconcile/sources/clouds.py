@@ -17,8 +17,8 @@ from typing import Final
 
 from spendgate.errors import StatementError
 from spendgate.money import dollars
-from spendgate.reconcile.sources.reading import Row, shown
-from spendgate.statement import Axes, TokenClass
+from spendgate.reconcile.sources.reading import Row, decimal, shown
+from spendgate.statement import Axes, Line, TokenClass
 from spendgate.usage import Usage
 
 UNPACKED_BYTES_MAX: Final = 2 << 30
@@ -82,6 +82,20 @@ def tokens(quantity: Decimal, per: int) -> int | None:
     exact = quantity * per
     whole = int(exact.to_integral_value())
     return whole if whole >= 0 and abs(exact - whole) <= _NEAR * max(1, whole) else None
+
+
+def amount_of(cell: object) -> Decimal | None:
+    """How much was used; None: an empty cell, which is not nothing."""
+    return None if cell is None or cell == "" else decimal(cell)
+
+
+def uncounted(line: Line) -> tuple[str, ...]:
+    """A note on a line of tokens that does not say how many."""
+    if line.token_class is None or line.usage.known:
+        return ()
+    if line.quantity is None:
+        return ("of tokens without a quantity: how many they are is not told",)
+    return (f"in {plain_word(line.unit or 'no unit')}: how many tokens that is, is not told",)
 
 
 def one_class(token_class: TokenClass, count: int) -> Usage:

@@ -14,7 +14,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from spendgate.reconcile.sources import reading as read
-from spendgate.reconcile.sources.assembling import Reading, begins, dollars_only, flag, quantity, told, whole
+from spendgate.reconcile.sources.assembling import Reading, begins, dollars_only, filled, flag, quantity, told, whole
 from spendgate.reconcile.sources.copilot_lines import PROVIDER, Amounts, Row, is_ai, lines_of, model_of
 from spendgate.statement import DAY_MS, Billed, Charge, Line, Statement, Who
 from spendgate.usage import NO_USAGE, Usage
@@ -109,7 +109,7 @@ class CopilotOldCsv:
 
         def take(row: read.Row) -> list[Line]:
             at_ms = read.instant_ms(row["Timestamp"])
-            exceeds = flag(row["Exceeds Monthly Quota"])
+            exceeds = flag(filled(row, "Exceeds Monthly Quota"))
             if exceeds:
                 reading.notes["beyond the quota: what they cost is not in this file"] += 1
             return [

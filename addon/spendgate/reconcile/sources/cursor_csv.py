@@ -25,6 +25,7 @@ _COST: Final = ("Cost", "Cost ($)", "Cost to you")
 _KIND: Final = ("Kind", "Request Type")
 _NOTHING: Final = ("included", "free")
 _NOT_TOLD: Final = ("-", "")
+_NO_COST: Final = "metered, and no amount in the place of their cost: what they cost is not told"
 _DAY_CHARACTERS: Final = 10
 
 
@@ -49,6 +50,7 @@ class CursorCsv:
             line, note = _line(row, total, cost, kind)
             reading.covers(line.starts_ms, line.ends_ms)
             reading.notes.update([note] if note else [])
+            reading.notes.update([_NO_COST] if cost is not None and line.billed_nanos is None else [])
             return [line]
 
         return reading.rows(needed, take).statement()

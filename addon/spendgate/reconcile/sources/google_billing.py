@@ -26,11 +26,13 @@ from spendgate.reconcile.sources.clouds import (
     MODEL,
     LeftOut,
     again,
+    amount_of,
     axes_of,
     class_of,
     one_class,
     plain_word,
     tokens,
+    uncounted,
     words_of,
 )
 from spendgate.reconcile.sources.reading import Row, decimal, loads, shown
@@ -115,6 +117,7 @@ class _Run:
             return []
         taken, others = _credits(row, rate)
         line = _line(row, service, sku, starts, ends)
+        self.reading.notes.update(uncounted(line))
         listed = at(row, "cost_at_list")
         line = replace(
             line,
@@ -186,9 +189,9 @@ def _line(row: Record, service: str, sku: str, starts: int, ends: int) -> Line:
     kind = told(at(row, "cost_type")) or "regular"
     token_class = None if "character" in sku.lower() or "storage" in words else class_of(words)
     charge = _CHARGES.get(kind) or (_other(words) if token_class is None else Charge.TOKENS)
-    amount, unit = decimal(at(row, "usage.amount") or "0"), told(at(row, "usage.unit"))
+    amount, unit = amount_of(at(row, "usage.amount")), told(at(row, "usage.unit"))
     per = _PER.get((unit or "").lower())
-    counted = tokens(amount, per) if charge is Charge.TOKENS and per else None
+    counted = tokens(amount, per) if charge is Charge.TOKENS and per and amount is not None else None
     is_tokens = charge is Charge.TOKENS and token_class is not None
     return Line(
         starts,

@@ -15,13 +15,14 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from spendgate.reconcile.sources.assembling import Reading, begins, flag, told, whole
+from spendgate.reconcile.sources.assembling import Reading, begins, filled, flag, told, whole
 from spendgate.reconcile.sources.openrouter_api import PROVIDER, disjoint
 from spendgate.reconcile.sources.reading import Row, count, instant_ms, nanos, shown
 from spendgate.statement import Axes, Billed, Charge, Line, Statement, Who
 
 _TIERS: Final = ("batch", "flex", "priority")
 _ID: Final = re.compile(r"gen-(?P<seconds>\d{10})-.+")
+_OWN_KEY_NOT_TOLD: Final = "byok_usage_inference is empty: taken as used on no key of one's own"
 _SHIFT_MS: Final = 1_800_000
 """No generation takes half an hour, and no zone is nearer to UTC."""
 
@@ -74,7 +75,8 @@ def _created_ms(cell: str, generation: str) -> int:
 
 def _generation(row: Row, one: str, starts_ms: int, ends_ms: int, notes: Counter[str]) -> Iterator[Line]:
     """One generation: its tokens, and searches and files where they cost."""
-    total, upstream = _nanos(row["cost_total"]), _nanos(row["byok_usage_inference"])
+    notes.update([] if row["byok_usage_inference"].strip() else [_OWN_KEY_NOT_TOLD])
+    total, upstream = nanos(filled(row, "cost_total")), _nanos(row["byok_usage_inference"])
     extras = {
         Charge.WEB_SEARCH: _nanos(row.get("cost_web_search")),
         Charge.TOOL: _nanos(row.get("cost_file_processing")),
