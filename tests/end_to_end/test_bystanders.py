@@ -144,9 +144,9 @@ def test_a_host_of_the_policys_own_is_metered_by_its_address_too(folder: Path) -
                         heard.append(b"".join(iter(lambda: plain.recv(65536), b"")))
 
         threading.Thread(target=listens, daemon=True).start()
-        for request in sent.values():
+        for at, request in enumerate(sent.values()):
             with tunnel(gate, "127.0.0.1", server.getsockname()[1]) as wire:
-                wire.sendall(request)
+                wire.sendall(request.replace(b"gpt-4o", b"gpt-4%d" % at))  # each a refusal of its own
                 answers.append(wire.recv(16))
         rows = until(lambda: found if len(found := gate.calls()) == 4 else None)
         counted = until(lambda: found if len(found := _coverage(gate)) == 2 else None)
