@@ -77,7 +77,7 @@ def test_each_budget_that_refuses_is_marked_and_the_others_are_counted(file: Pat
     assert str(lines["large"]["says"]).startswith("refuses: $9.00 left")
     assert str(lines["told"]["says"]).startswith("would refuse: $2.00 left")
     assert str(lines["proj"]["says"]).startswith("$50.00 left")
-    assert str(lines["call"]["says"]).endswith("1 more rule refuses it too. To ask for more, run: spendgate ask")
+    assert str(lines["call"]["says"]).endswith("1 more rule refuses it too. To ask for more, run: `spendgate ask`")
     file.with_name("policy.test.yaml").write_text(
         "cases:\n  - {name: it, when: {person: bob, project: a, costs: $10}, then: admitted}\n"
     )

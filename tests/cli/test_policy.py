@@ -133,7 +133,7 @@ def test_explain_reads_the_ledger(state: Path, tmp_path: Path) -> None:
     assert (spent["spent_nanos"], spent["left_nanos"]) == (1_800_000_000, 200_000_000)
     dear = ("explain", file, "--person", "alice", "--cost", "$0.30", "--state", state, "--format", "json")
     needs = "has $0.20 left; this call may need about $0.30 (an estimate). On this machine $1.80 spent of $2.00. "
-    needs += f"To ask for more, run: spendgate ask --state {state}"
+    needs += f"To ask for more, run: `spendgate ask --state {state}`"
     assert json.loads(spendgate(*dear).stdout)[-1]["says"] == (
         f"is refused by person: Spendgate: budget person (alice) {needs}"
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from spendgate.config import sections
 from spendgate.config.policy_file import parse_policy
 from spendgate.config.trust import parse_trust
 from spendgate.contracts import Billing
@@ -48,8 +49,9 @@ PARENTS = {
 
 
 def keys_of(text: str) -> set[str]:
-    """The keys that the reader allows where `zz` stands."""
-    with pytest.raises(PolicyError) as caught:
+    """The keys that the reader allows where `zz` stands, of which a fault shows the first."""
+    with pytest.MonkeyPatch.context() as patched, pytest.raises(PolicyError) as caught:
+        patched.setattr(sections, "_SHOWN_MAX", 1000)
         parse_policy((HEAD + text).encode())
     (line,) = [fault for fault in caught.value.faults if "unknown key" in fault]
     return set(re.search(r"allowed: ([\w, ]+)", line)[1].split(", "))  # type: ignore[index]  # the line above has it

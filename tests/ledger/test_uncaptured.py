@@ -250,7 +250,7 @@ def test_two_that_count_at_once_count_once(tmp_path: Path) -> None:
 
 def sees(ledger: Ledger) -> tuple[int, ...]:
     """What a gate's own memory has of the two budgets."""
-    return ledger.settled(BUDGETS, NOW)
+    return tuple(each.settled_nanos for each in ledger.standings(BUDGETS, NOW, {}))
 
 
 @pytest.mark.parametrize(
