@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -183,3 +184,25 @@ def balances(place: House) -> list[dict[str, object]]:
     with closing(sqlite3.connect(place.rows.path)) as conn:
         conn.row_factory = sqlite3.Row
         return [dict(row) for row in conn.execute("SELECT * FROM balances WHERE budget <> ''")]
+
+
+@pytest.mark.parametrize("names", [(), ("person",), ("person", "another")], ids=["no budget", "as before", "one more"])
+async def test_a_policy_takes_force_while_an_end_is_to_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, names: tuple[str, ...]
+) -> None:
+    """The end is written first, and the policy's windows count it; the gate once waited for its own transaction then, for good."""
+    in_thread = asyncio.to_thread
+    async with house(tmp_path, policy(*[budget(1.0, name) for name in names[:1]])) as place:
+        call = await opened(place)
+
+        async def ends(*work: Any) -> None:
+            await in_thread(*work)
+            place.gate.settle(call.call_id, costing(0.01), end())
+
+        with monkeypatch.context() as patch:
+            patch.setattr(asyncio, "to_thread", ends)
+            await place.gate.set_policy(policy(*[budget(1.0, name) for name in names], help="another"))
+        with closing(sqlite3.connect(place.rows.path)) as conn:
+            assert check(conn) == ()
+            sums = dict(conn.execute("SELECT budget, settled FROM balances WHERE budget <> ''").fetchall())
+    assert sums == dict.fromkeys(names, dollars(0.01))

@@ -54,6 +54,23 @@ def test_what_fails_takes_all_of_it_back(ledger: Ledger, tmp_path: Path) -> None
         assert check(conn) == ()
 
 
+def test_what_is_read_within_sees_what_was_written_before(ledger: Ledger) -> None:
+    """It is the same transaction's: a reader that waited for its own writer would wait for good."""
+    ledger.hold(row("first"), (DAY_BUDGET,), admit(500), NOW)
+    seen: list[tuple[int, int]] = []
+
+    def both() -> None:
+        ledger.settle("first", settled(70, DAY_BUDGET))
+        (standing,) = ledger.standings((DAY_BUDGET,), NOW, {})
+        seen.append((standing.settled_nanos, standing.held_nanos))
+        ledger.hold(row("second"), (DAY_BUDGET,), admit(30), NOW + 1)
+
+    ledger.together(both)
+    assert seen == [(70, 0)]
+    standing = standing_of(ledger, DAY_BUDGET)
+    assert (standing.settled_nanos, standing.held_nanos) == (70, 30)
+
+
 def test_a_busy_file_is_said_before_anything_is_done(ledger: Ledger, tmp_path: Path) -> None:
     """Another writer: nothing of the work runs, so it can be tried again whole."""
     ran: list[int] = []

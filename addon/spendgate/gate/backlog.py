@@ -142,6 +142,12 @@ class Backlog:
         self._taken()
         return done
 
+    def alone[T](self, work: Callable[[], T]) -> T:
+        """Do what is a transaction, or several, of its own, once nothing is left to be written. Raises as `joined`."""
+        self.write_out()
+        self._catch_up()
+        return work()
+
     def _catch_up(self) -> None:
         """Write some of what is queued. Raises LedgerUnavailable (LedgerBusy where it may soon be done) if that is not all."""
         if self._ends or self._rest:

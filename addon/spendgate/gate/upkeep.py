@@ -127,7 +127,7 @@ class Upkeep:
     async def _count(self, policy: Policy) -> None:
         await asyncio.to_thread(self._prepare, policy)
         await patiently(
-            lambda: self._backlog.joined(lambda: self._prepare(policy, patient=False)), self._clock, FILL_PATIENCE_MS
+            lambda: self._backlog.alone(lambda: self._prepare(policy, patient=False)), self._clock, FILL_PATIENCE_MS
         )
 
     def _prepare(self, policy: Policy, *, patient: bool = True) -> None:

@@ -78,7 +78,10 @@ class Store:
         return self._at_last(work, alone=True)
 
     def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Run `work`, which only reads, by itself: not within `together`. Raises LedgerUnavailable."""
+        """Run `work`, which only reads; within `together` it sees what that has written so far. Raises LedgerUnavailable."""
+        if self._inside is not None and self._inside == threading.get_ident():
+            self.known.balances.write(self.known.cursor)
+            return work(self.conn)
         with self._lock:
             try:
                 return work(self.conn)
