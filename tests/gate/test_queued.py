@@ -190,7 +190,7 @@ def balances(place: House) -> list[dict[str, object]]:
 async def test_a_policy_takes_force_while_an_end_is_to_be_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, names: tuple[str, ...]
 ) -> None:
-    """The end is written first, and the policy's windows count it; the gate once waited for its own transaction then, for good."""
+    """The end is written first, and the windows count it; the gate once waited for its own transaction then, for good."""
     in_thread = asyncio.to_thread
     async with house(tmp_path, policy(*[budget(1.0, name) for name in names[:1]])) as place:
         call = await opened(place)
