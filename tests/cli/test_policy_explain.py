@@ -344,7 +344,7 @@ def test_lines_of_a_diff_keep_to_the_terminal(tmp_path: Path, columns: int) -> N
 
 
 ZONED = (
-    "version: 1\nowner: lead@acme.example\ntimezone: ZONE\nteams: {away: {timezone: Asia/Tokyo}}\n"
+    "version: 1\nowner: lead@acme.example\ntimezone: ZONE\nteams: {away: {timezone: Asia/Tokyo}}\npeople: {ann: {team: away}}\n"
     "budgets:\n  - {name: day, per: person, limit: $20 per day}\n  - {name: month, limit: $200 per month}\n"
     "  - {name: slides, limit: $10 per rolling 2h}\n"
 )
