@@ -7,6 +7,7 @@ import importlib.util
 import inspect
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -15,6 +16,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from mitmproxy import http
 from mitmproxy.net.http import http1
+from mitmproxy.proxy.layers import http as layers
+from mitmproxy.proxy.layers.http import _http1
 
 from capture.rig import HEADERS, URL, body, rig
 from spendgate.capture import heads
@@ -103,17 +106,29 @@ def test_what_is_no_name_raises_what_mitmproxy_raises(name: object, question: st
 def test_a_bodys_length_is_mitmproxys_over_odd_heads(fields: Fields, answered: bool) -> None:
     """The same length, or the same refusal in the same words: what keeps smuggled requests out rests on it."""
     heads.quick()
-    assert _size(http.Headers(fields), answered) == _size(_THEIRS(fields), answered)
+    ours = _size(http1.expected_http_body_size, http.Headers(fields), answered, "POST", 200)
+    assert ours == _size(heads.stock_size, _THEIRS(fields), answered, "POST", 200)
 
 
-def _size(headers: http.Headers, answered: bool) -> int | str | None:
-    request, response = http.Request.make("POST", "http://a.example/"), http.Response.make(200)
+@pytest.mark.parametrize("method", ["GET", "POST", "HEAD", "CONNECT", "head"])
+@pytest.mark.parametrize("status", [101, 200, 204, 304, 429])
+@pytest.mark.parametrize("fields", [[], [(b"Content-Length", b"7")], [(b"transfer-encoding", b"chunked")]])
+def test_a_body_that_cannot_be_is_none(fields: Fields, method: str, status: int) -> None:
+    """Whatever length its head states: as mitmproxy has it, for every method and status."""
+    ours = _size(heads.body_size, http.Headers(fields), True, method, status)
+    assert ours == _size(heads.stock_size, _THEIRS(fields), True, method, status)
+
+
+def _size(
+    how: Callable[[http.Request, http.Response | None], int | None], headers: http.Headers, answered: bool,
+    method: str, status: int,
+) -> int | str | None:  # fmt: skip
+    request, response = http.Request.make(method, "http://a.example/"), http.Response.make(status)
     (response if answered else request).data.headers = headers
     try:
-        size: int | None = http1.expected_http_body_size(request, response if answered else None)
+        return how(request, response if answered else None)
     except ValueError as fault:
         return str(fault)
-    return size
 
 
 async def test_a_running_gate_looks_names_up_in_one_pass(tmp_path: Path) -> None:
@@ -122,4 +137,7 @@ async def test_a_running_gate_looks_names_up_in_one_pass(tmp_path: Path) -> None
         assert http.Headers.get_all is heads._get_all
         assert http.Headers.get is heads._get
         assert http.Headers.__contains__ is heads._contains
+        assert http1.expected_http_body_size is heads.body_size
+        assert _http1.http1.expected_http_body_size is heads.body_size
+        assert layers.expected_http_body_size is heads.body_size
     assert http.Headers.__getitem__ is _THEIRS.__getitem__

@@ -78,7 +78,7 @@ def misdirected(flow: http.HTTPFlow, head: Head, registry: Registry) -> bool:
     named = [_authority(request), flow.client_conn.sni, request.host, *(head.headers.get("host") or "").split(", ")]
     if "://" in head.path:
         named.append(head.path.partition("://")[2].partition("/")[0])  # HTTP/2 carries any target
-    hosts = {host_of(name) for name in named if name}
+    hosts = {host_of(name) for name in set(named) if name}
     return any(host != head.host and registry.host(host) is not None for host in hosts)
 
 

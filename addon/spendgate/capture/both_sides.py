@@ -89,15 +89,20 @@ class ClientTls(layers.ClientTLSLayer, JoiningTls):
 
     def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
         if isinstance(event, _Ended):
-            held, self._held = self._held or (), None
-            yield from self._caught_up()
-            for each in held:
-                yield from self.event_to_child(each)
-        elif isinstance(event, events.Wakeup) and event.command is self._timer:
-            if self._held is not None:
-                yield _GiveUp(self.context.server, TOO_LONG)
-        else:
-            yield from super()._handle_event(event)
+            return self._goes_on()
+        if isinstance(event, events.Wakeup) and event.command is self._timer:
+            return self._waited_enough()
+        return super()._handle_event(event)
+
+    def _goes_on(self) -> layer.CommandGenerator[None]:
+        held, self._held = self._held or (), None
+        yield from self._caught_up()
+        for each in held:
+            yield from self.event_to_child(each)
+
+    def _waited_enough(self) -> layer.CommandGenerator[None]:
+        if self._held is not None:
+            yield _GiveUp(self.context.server, TOO_LONG)
 
     def event_to_child(self, event: events.Event) -> layer.CommandGenerator[None]:
         if self._held is None or self.tunnel_state is tunnel.TunnelState.ESTABLISHING:
@@ -138,11 +143,11 @@ class ServerTls(layers.ServerTLSLayer, JoiningTls):
 
     def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
         ended = isinstance(event, events.ConnectionClosed) and event.connection == self.tunnel_connection
-        if ended and self.wait_for_clienthello:
-            self.wait_for_clienthello, self._lost = False, True
-            yield commands.CloseConnection(self.tunnel_connection)
-            return
-        yield from super()._handle_event(event)
+        return self._lose() if ended and self.wait_for_clienthello else super()._handle_event(event)
+
+    def _lose(self) -> layer.CommandGenerator[None]:
+        self.wait_for_clienthello, self._lost = False, True
+        yield commands.CloseConnection(self.tunnel_connection)
 
     def _handle_command(self, command: commands.Command) -> layer.CommandGenerator[None]:
         if isinstance(command, _Begin):

@@ -6,15 +6,22 @@ and which keeps the frames above it until the garbage collector comes: about 40 
 making both heads costs otherwise. The types that are checked are those that mitmproxy's own parsers fill in.
 
 A call asks its heads for a name some twenty times, mostly for one that is not there: mitmproxy makes a Python call of each
-field's spelling, and an exception of each absence. Few names are asked for, again and again; their spelling is kept.
+field's spelling, and an exception of each absence. Few names are asked for, again and again; their spelling is kept. Five times
+a call it asks how long a body is, by both names that say so, each by itself; most heads say it once, and plainly.
 """
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 
 from mitmproxy import http
+from mitmproxy.net.http import http1
+from mitmproxy.net.http.http1.read import expected_http_body_size as stock_size
+from mitmproxy.proxy.layers import http as layers
 from mitmproxy.utils.strutils import always_bytes
+
+_PLAIN = re.compile(rb"0|[1-9][0-9]{0,17}").fullmatch
 
 
 def unchecked() -> None:
@@ -31,6 +38,8 @@ def quick() -> None:
     http.Headers.get_all = _get_all  # type: ignore[method-assign]  # as said
     http.Headers.get = _get  # type: ignore[method-assign, assignment]  # as said; inherited there
     http.Headers.__contains__ = _contains  # type: ignore[method-assign, assignment]  # as said; inherited there
+    http1.expected_http_body_size = body_size
+    layers.expected_http_body_size = body_size  # type: ignore[attr-defined]  # imported there by name
 
 
 def _nothing(_message: http.MessageData) -> None:
@@ -56,3 +65,27 @@ def _get(self: http.Headers, key: str | bytes, default: object = None) -> object
 
 def _contains(self: http.Headers, key: str | bytes) -> bool:
     return bool(_get_all(self, key))
+
+
+def body_size(request: http.Request, response: http.Response | None = None) -> int | None:
+    """As `expected_http_body_size`: how long a message's body will be, None for one in chunks, -1 for one up to the end.
+
+    One plain length, or chunks alone, are read here; whatever else a head may say is mitmproxy's to read, or to raise for.
+    """
+    message = request if response is None else response
+    if response is not None and (response.data.status_code != 200 or request.data.method not in (b"GET", b"POST")):
+        return stock_size(request, response)
+    length = coding = None
+    for key, value in message.headers.fields:
+        name = key.lower()
+        if name == b"content-length" and length is None:
+            length = value
+        elif name == b"transfer-encoding" and coding is None:
+            coding = value
+        elif name in (b"content-length", b"transfer-encoding"):
+            return stock_size(request, response)
+    if coding is None and length is not None and _PLAIN(length):
+        return int(length)
+    if length is None and coding == b"chunked":
+        return None
+    return stock_size(request, response)

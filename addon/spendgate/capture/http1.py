@@ -67,15 +67,19 @@ class _Http1Trailers(Http1Connection):
     def read_body(self, event: events.Event) -> layer.CommandGenerator[None]:
         if type(self.body_reader) is ChunkedReader:
             self.body_reader = _TrailerReader()
-        reader = self.body_reader
+        if type(self.body_reader) is _TrailerReader:
+            return self._read_chunks(event, self.body_reader)
+        return super().read_body(event)
+
+    def _read_chunks(self, event: events.Event, reader: _TrailerReader) -> layer.CommandGenerator[None]:
         for command in super().read_body(event):
             ends = isinstance(command, ReceiveHttp) and isinstance(command.event, self.ReceiveEndOfMessage)
-            if ends and isinstance(reader, _TrailerReader) and reader.trailers is not None and self.stream_id:
+            if ends and reader.trailers is not None and self.stream_id:
                 yield ReceiveHttp(self.ReceiveTrailers(self.stream_id, reader.trailers))
                 reader.trailers = None
             yield command
         # What is left of chunks that were read is the beginning of a line, and nobody says how long that becomes.
-        if self.state == self.read_body and type(reader) is _TrailerReader and len(self.buf) > HEAD_BYTES_MAX:
+        if self.state == self.read_body and len(self.buf) > HEAD_BYTES_MAX:
             yield commands.CloseConnection(self.conn)
             self.state = self.done
             if self.stream_id:
@@ -85,15 +89,18 @@ class _Http1Trailers(Http1Connection):
     def send(self, event: HttpEvent) -> layer.CommandGenerator[None]:
         if isinstance(event, RequestTrailers | ResponseTrailers):
             self._trailers = event.trailers
-        elif self._trailers is not None and isinstance(event, RequestEndOfMessage | ResponseEndOfMessage):
+            return iter(())  # type: ignore[return-value]  # a generator of nothing
+        if self._trailers is not None and isinstance(event, RequestEndOfMessage | ResponseEndOfMessage):
             trailers, self._trailers = self._trailers, None
-            for command in super().send(event):
-                if isinstance(command, commands.SendData):  # the last chunk
-                    yield commands.SendData(command.connection, b"0\r\n" + bytes(trailers) + b"\r\n")
-                else:
-                    yield command
-        else:
-            yield from super().send(event)
+            return self._send_trailers(event, trailers)
+        return super().send(event)
+
+    def _send_trailers(self, event: HttpEvent, trailers: http.Headers) -> layer.CommandGenerator[None]:
+        for command in super().send(event):
+            if isinstance(command, commands.SendData):  # the last chunk
+                yield commands.SendData(command.connection, b"0\r\n" + bytes(trailers) + b"\r\n")
+            else:
+                yield command
 
 
 class ProviderHttp1(_Http1Trailers, Http1Client):
@@ -136,22 +143,27 @@ class ClientHttp1(_Http1Trailers, Http1Server):
 
     def send(self, event: HttpEvent) -> layer.CommandGenerator[None]:
         if isinstance(event, ResponseHeaders) and event.response.data.content and not event.end_stream:
-            for command in super().send(event):
-                if isinstance(command, commands.SendData):
-                    self._head += command.data
-                else:
-                    yield command
-        elif isinstance(event, ResponseProtocolError):
-            yield from _unnamed(super().send(event))
-        elif self._head and isinstance(event, ResponseData):
-            head, self._head = self._head, b""
-            for command in super().send(event):
-                if isinstance(command, commands.SendData):
-                    yield commands.SendData(self.conn, head + command.data)
-                else:
-                    yield command
-        else:
-            yield from super().send(event)
+            return self._keep_head(super().send(event))
+        if isinstance(event, ResponseProtocolError):
+            return _unnamed(super().send(event))
+        if self._head and isinstance(event, ResponseData):
+            return self._with_head(super().send(event))
+        return super().send(event)
+
+    def _keep_head(self, sent: layer.CommandGenerator[None]) -> layer.CommandGenerator[None]:
+        for command in sent:
+            if isinstance(command, commands.SendData):
+                self._head += command.data
+            else:
+                yield command
+
+    def _with_head(self, sent: layer.CommandGenerator[None]) -> layer.CommandGenerator[None]:
+        head, self._head = self._head, b""
+        for command in sent:
+            if isinstance(command, commands.SendData):
+                yield commands.SendData(self.conn, head + command.data)
+            else:
+                yield command
 
     def read_headers(self, event: events.ConnectionEvent) -> layer.CommandGenerator[None]:
         requested = self.request

@@ -17,19 +17,25 @@ class MeteredHttpLayer(QueueingHttpLayer):
 
     def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
         if isinstance(event, events.MessageInjected):
-            yield from self._inject(event)
-            yield from self.next_in_turn()
-            return
+            return self._injected(event)
         if isinstance(event, events.Start):
-            yield from self._begin(event)
-            return
+            return self._begin(event)
         if (
             isinstance(event, events.DataReceived)
             and event.connection not in self.connections
             and self.context.server.alpn == b"h2"
-        ):  # a provider's settings, before any request
-            early = self.connections[event.connection] = ProviderHttp2(self.context.fork())
-            yield from self.event_to_child(early, events.Start())
+        ):
+            return self._settings(event)
+        return super()._handle_event(event)
+
+    def _injected(self, event: events.MessageInjected[object]) -> layer.CommandGenerator[None]:
+        yield from self._inject(event)
+        yield from self.next_in_turn()
+
+    def _settings(self, event: events.DataReceived) -> layer.CommandGenerator[None]:
+        """A provider's, which come before any request."""
+        early = self.connections[event.connection] = ProviderHttp2(self.context.fork())
+        yield from self.event_to_child(early, events.Start())
         yield from super()._handle_event(event)
 
     def _begin(self, event: events.Start) -> layer.CommandGenerator[None]:

@@ -28,9 +28,12 @@ class Joining(tunnel.TunnelLayer):
             yield from super().event_to_child(event)
             return
         parts: list[bytes] = []
+        conn = self.conn
         try:
             for command in self.child_layer.handle_event(event):
-                ours = isinstance(command, commands.ConnectionCommand) and command.connection == self.conn
+                ours = isinstance(command, commands.ConnectionCommand) and (
+                    command.connection is conn or command.connection == conn
+                )
                 if ours and isinstance(command, commands.SendData):
                     parts.append(command.data)
                     continue
@@ -58,6 +61,17 @@ class Joining(tunnel.TunnelLayer):
 
 class JoiningTls(layers.tls.TLSLayer, Joining):
     """TLS that takes what OpenSSL has to send at once: an empty hand is an exception, which costs more than the reading."""
+
+    def handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
+        """A layer that stands open waits for no answer of its own, and what waits further in has been marked there: its events
+        need not pass what looks for either."""
+        if self.tunnel_state is not tunnel.TunnelState.OPEN or self._paused or self.debug is not None:
+            return super().handle_event(event)
+        if type(event) is events.DataReceived:
+            if event.connection == self.tunnel_connection:
+                return self.receive_data(event.data)
+            return self.event_to_child(event)
+        return self._handle_event(event)
 
     def tls_interact(self) -> layer.CommandGenerator[None]:
         size = READ_MOST

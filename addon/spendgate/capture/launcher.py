@@ -19,7 +19,7 @@ from mitmproxy.addons import core, strip_dns_https_records
 from mitmproxy.proxy import layers, mode_specs
 from mitmproxy.utils import asyncio_utils
 
-from spendgate.capture import frames, heads, logs, options
+from spendgate.capture import frames, heads, logs, options, same
 from spendgate.capture.bystanders import Bystanders
 from spendgate.capture.ca import Minter
 from spendgate.capture.coverage import OnCoverage, Watch, ignore_coverage
@@ -135,6 +135,7 @@ async def running(settings: Settings, addons: Sequence[object]) -> AsyncIterator
     raise_file_limit()
     heads.unchecked()
     heads.quick()
+    same.quick()
     frames.unspelled()
     relay = logs.install()
     try:

@@ -49,18 +49,14 @@ class MeteredHttpStream(RequestStream):
     """mitmproxy's HTTP stream with `sent`, an early answer, a first message and `cut`."""
 
     def handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
-        addons = ctx.master.addons
-        if isinstance(event, RequestHeaders | ResponseHeaders) and isinstance(addons, Dispatch):
+        if isinstance(event, RequestHeaders | ResponseHeaders) and isinstance(addons := ctx.master.addons, Dispatch):
             # Run here, the hooks on a head need not go up and down through every layer. `response` must: on its way up all
             # that was received is sent, before the call is settled.
             return answering(super().handle_event, event, addons, HttpRequestHeadersHook | HttpResponseHeadersHook)
         return super().handle_event(event)
 
     def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
-        if isinstance(event, Cut):
-            yield from self._cut_when_whole(b"")
-        else:
-            yield from super()._handle_event(event)
+        return self._cut_when_whole(b"") if isinstance(event, Cut) else super()._handle_event(event)
 
     def handle_protocol_error(
         self, event: RequestProtocolError | ResponseProtocolError

@@ -81,13 +81,14 @@ class Fallback:
 
     def moved(self, moved: Moved) -> None:
         """This gate has opened or ended a call: it may be some time before the ledger can show it."""
-        for scope, sums in moved.each():
+        seen = self._seen
+        for scope, added in moved.each():
             key = scope.balance
-            known = self._seen.get(key)
+            known = seen.get(key)
             if known is None:
                 known = Sums()
-                _remember(self._seen, key, known)
-            add(known, sums)
+                _remember(seen, key, known)
+            add(known, added)
 
     def settled(self, charges: Iterable[tuple[Scope, int]]) -> None:
         """Add what was charged for results that nothing was held for."""

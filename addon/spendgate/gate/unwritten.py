@@ -9,6 +9,8 @@ from spendgate.ledger.sums import BalanceKey, Sums
 from spendgate.standing import Scope
 
 Nanos = tuple[tuple[Scope, int], ...]
+Added = tuple[int, int, int, int]
+"""Settled, held and ceiling, in nano-dollars, and open calls. A plain tuple, since each call makes nine."""
 
 
 class Moved(NamedTuple):
@@ -22,14 +24,17 @@ class Moved(NamedTuple):
     ended: Nanos = ()
     charges: Nanos = ()
 
-    def each(self) -> Iterator[tuple[Scope, Sums]]:
+    def each(self) -> Iterator[tuple[Scope, Added]]:
         """What it adds to each budget's balance; rates hold no money."""
-        for holds, sign in ((self.opened, 1), (self.ended, -1)):
-            for scope, nanos in holds:
-                if scope.rate is None:
-                    yield scope, Sums(0, sign * nanos, sign * max(nanos, self.ceiling_nanos or 0), sign)
+        ceiling = self.ceiling_nanos or 0
+        for scope, nanos in self.opened:
+            if scope.rate is None:
+                yield scope, (0, nanos, max(nanos, ceiling), 1)
+        for scope, nanos in self.ended:
+            if scope.rate is None:
+                yield scope, (0, -nanos, -max(nanos, ceiling), -1)
         for scope, nanos in self.charges:
-            yield scope, Sums(nanos)
+            yield scope, (nanos, 0, 0, 0)
 
 
 class Unwritten:
@@ -41,21 +46,21 @@ class Unwritten:
 
     def add(self, moved: Moved) -> None:
         """It was queued."""
-        for scope, sums in moved.each():
+        for scope, added in moved.each():
             if scope.rolling_ms is None:
-                add(self._sums.setdefault(scope.balance, Sums()), sums)
+                add(self._sums.setdefault(scope.balance, Sums()), added)
             else:
                 self._rolling.setdefault(scope.balance, {})[id(moved)] = moved
 
     def written(self, moved: Moved) -> None:
         """It is in the file, or never will be."""
-        for scope, sums in moved.each():
+        for scope, (settled, held, ceiling, opened) in moved.each():
             key = scope.balance
             if scope.rolling_ms is not None:
                 if self._rolling.get(key, {}).pop(id(moved), None) is not None and not self._rolling[key]:
                     del self._rolling[key]
             elif key in self._sums:
-                add(self._sums[key], sums, -1)
+                add(self._sums[key], (-settled, -held, -ceiling, -opened))
                 if self._sums[key] == Sums():
                     del self._sums[key]
 
@@ -69,15 +74,16 @@ class Unwritten:
         found, key = Sums(), scope.balance
         for moved in self._rolling[key].values():
             if moved.booked_ms > now_ms - (scope.rolling_ms or 0):
-                for at, sums in moved.each():
+                for at, added in moved.each():
                     if at.balance == key:
-                        add(found, sums)
+                        add(found, added)
         return found
 
 
-def add(to: Sums, more: Sums, sign: int = 1) -> None:
-    """Add, or take away."""
-    to.settled += sign * more.settled
-    to.held += sign * more.held
-    to.ceiling += sign * more.ceiling
-    to.open_calls += sign * more.open_calls
+def add(to: Sums, added: Added) -> None:
+    """Add to these sums."""
+    settled, held, ceiling, opened = added
+    to.settled += settled
+    to.held += held
+    to.ceiling += ceiling
+    to.open_calls += opened
