@@ -11,16 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from spendgate.estimate import (
-    HIDDEN_INPUT,
-    OUTPUT_GUESSED,
-    OUTPUT_UNPRICED,
-    WINDOW_GUESSED,
-    KindKeys,
-    Sizes,
-    bound,
-    sample_of,
-)
+from spendgate.call_bounds import HIDDEN_INPUT, OUTPUT_GUESSED, OUTPUT_UNPRICED, WINDOW_GUESSED, bound
+from spendgate.estimate import KindKeys, Sizes, sample_of
 from spendgate.price_cards import UNPRICED, Ladder, Rates
 from spendgate.pricing import Charge, PriceBook, utc
 from spendgate.providers.interface import Ask

@@ -83,7 +83,9 @@ NOUNS = {
     "fitting": {"admission", "budget", "draws", "model_rules", "policy", "selector", "standing"},
     "seats": {"contracts", "policy", "selector", "window"},
     "token_means": {"flow", "usage"},
-    "estimate": {"flow", "token_means", "standing", "money", "usage", "price_cards", "pricing"},
+    "call_bounds": {"price_cards"},
+    "cost_lines": {"price_cards", "usage"},
+    "estimate": {"call_bounds", "cost_lines", "flow", "price_cards", "standing", "token_means", "usage"},
 }
 """Each noun, and the nouns that it may import. All of them are pure: no I/O, no clock, no randomness, no mitmproxy."""
 

@@ -10,7 +10,7 @@ from genai_prices.data_snapshot import get_snapshot
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spendgate.estimate import bound
+from spendgate.call_bounds import bound
 from spendgate.money import NANOS_PER_DOLLAR, half_even
 from spendgate.price_change import RATES, PriceChange
 from spendgate.pricing import Charge, PriceBook, UnknownPrice

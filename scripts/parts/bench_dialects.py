@@ -23,9 +23,9 @@ from load.wires import WIRES, Wire
 from spendgate.capture.tap import Tap
 from spendgate.capture.unread import Turns
 from spendgate.providers.decoding import Decoder
+from spendgate.providers.dialects import DIALECTS
 from spendgate.providers.headers import CaseInsensitive
 from spendgate.providers.interface import Ask, Head, Reader, ResultDialect
-from spendgate.providers.registry import DIALECTS
 from spendgate.providers.socket_interface import OverheardDialect
 from spendgate.providers.spoken import OpenDialect
 

@@ -23,9 +23,10 @@ from spendgate.gate.interface import End, Intent
 from spendgate.ledger.ledger import Ledger
 from spendgate.pricing import PriceBook
 from spendgate.providers.decoding import Decoder
+from spendgate.providers.dialects import DIALECTS
 from spendgate.providers.headers import CaseInsensitive
 from spendgate.providers.interface import Ask, Head, Kind, Part, Reading, Route
-from spendgate.providers.registry import DIALECTS, HOST_DIALECTS, PROVIDER_NAMES
+from spendgate.providers.registry import HOST_DIALECTS, PROVIDER_NAMES
 from spendgate.providers.unfinished import estimate_usage
 from spendgate.usage import Usage
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cli.kit import ran
-from spendgate.cli import ask, budget_rows, calls, me, report
+from spendgate.cli import ask, budget_rows, calls, me, report_made
 from spendgate.cli.output import Column, Row, fitting
 from spendgate.config.paths import State
 
@@ -29,7 +29,7 @@ def test_csv_has_the_same_header_with_and_without_rows(state: State, words: tupl
 def test_status_has_the_same_header_where_no_budget_applies(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
     """As the other commands."""
     with_rows = ran(state, "status", "--format", "csv").splitlines()
-    monkeypatch.setattr(report, "scopes_of_calls", lambda *_: ())
+    monkeypatch.setattr(report_made, "scopes_of_calls", lambda *_: ())
 
     assert ran(state, "status", "--format", "csv").splitlines() == with_rows[:1] and len(with_rows) > 1
 

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.kit import app
-from spendgate.cli import calls, exec_
+from spendgate.cli import call_explained, exec_
 from spendgate.cli.options import existing_state
 from spendgate.config import prices
 from spendgate.config.last_good import whole
@@ -42,7 +42,7 @@ _ROW = {
 )  # fmt: skip
 def test_a_call_whose_gate_died_is_told_as_that(more: dict[str, Any], says: str) -> None:
     """Nothing of it was counted from bytes."""
-    (line,) = calls._basis(_ROW | more)
+    (line,) = call_explained._basis(_ROW | more)
     assert line.endswith(says) and "its gate died before" in line and "bytes" not in line
 
 

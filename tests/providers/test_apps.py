@@ -11,11 +11,11 @@ import pytest
 from providers.feeding import JSON, each_way, fed, head
 from spendgate.attribution import Evidence
 from spendgate.providers.client import sender
+from spendgate.providers.dialects import DIALECTS
 from spendgate.providers.headers import CaseInsensitive
 from spendgate.providers.interface import Ask, Claim, Kind, Notice
 from spendgate.providers.jsonscan import at_once
 from spendgate.providers.openai_responses import OpenAIResponses
-from spendgate.providers.registry import DIALECTS
 from spendgate.usage import Usage
 
 from .test_registry import ALL

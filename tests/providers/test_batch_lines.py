@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from providers.feeding import head
 from spendgate.providers import batches
 from spendgate.providers.batch_lines import plain_body, plain_message
+from spendgate.providers.dialects import DIALECTS
 from spendgate.providers.headers import CaseInsensitive
 from spendgate.providers.interface import Result
-from spendgate.providers.registry import DIALECTS
 
 LINES = CaseInsensitive({"Content-Type": "application/x-jsonl"})
 PATHS = {

@@ -17,10 +17,11 @@ from botocore.config import Config
 
 from providers.feeding import head, pieces, read
 from spendgate.pricing import PriceBook
+from spendgate.providers.dialects import DIALECTS
 from spendgate.providers.eventstream import FrameReader, frame
 from spendgate.providers.headers import CaseInsensitive
 from spendgate.providers.interface import Ask, Dialect, Head, Kind, Notice, Reading
-from spendgate.providers.registry import DIALECTS, Registry
+from spendgate.providers.registry import Registry
 
 CORPUS = Path(__file__).parents[3] / "shared" / "corpus"
 needs_corpus = pytest.mark.skipif(

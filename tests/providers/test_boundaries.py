@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spendgate.providers.boundaries import Boundaries
+from spendgate.providers.dialects import DIALECTS
 from spendgate.providers.eventstream import BetweenFrames, FrameReader, frame
 from spendgate.providers.headers import CaseInsensitive
 from spendgate.providers.interface import Notice
 from spendgate.providers.jsonarray import BetweenElements
-from spendgate.providers.registry import DIALECTS
 
 NOTICE = Notice("The budget is spent.", "spent")
 FRAMES = [frame({":event-type": "chunk"}, payload) for payload in (b"", b"{}", b"x" * 300)]

@@ -9,11 +9,11 @@ from msgspec.structs import replace
 
 from spendgate.providers import cased
 from spendgate.providers.base import BaseDialect
+from spendgate.providers.dialects import DIALECTS
 from spendgate.providers.headers import CaseInsensitive
 from spendgate.providers.interface import Ask, Head
 from spendgate.providers.jsonscan import at_once
 from spendgate.providers.openai_responses import ResponsesSocket
-from spendgate.providers.registry import DIALECTS
 from spendgate.providers.registry_data import FAMILIES
 
 HEAD = Head("POST", "llm.acme.example", "/v1/chat/completions", "", CaseInsensitive({}))

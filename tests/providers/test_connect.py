@@ -20,10 +20,10 @@ from spendgate.providers.connect import FIRST_BYTES_MAX, KEPT_BYTES_MAX, Between
 from spendgate.providers.cursor import Cursor
 from spendgate.providers.cursor_answers import TextReader
 from spendgate.providers.decoding import PIECE_BYTES_MAX
+from spendgate.providers.dialects import DIALECTS
 from spendgate.providers.headers import CaseInsensitive
 from spendgate.providers.interface import Ask, Notice
 from spendgate.providers.jsonscan import at_once
-from spendgate.providers.registry import DIALECTS
 
 NOTICE = Notice("Budget person/day is spent. Ask in #ai-budget.", "spent", request_id="c1")
 RUN = "/agent.v1.AgentService/Run"

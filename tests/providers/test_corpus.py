@@ -14,9 +14,10 @@ import yaml
 from genai_prices import data
 
 from providers.feeding import JSON, STREAM, each_way, fed
+from spendgate.providers.dialects import DIALECTS
 from spendgate.providers.headers import CaseInsensitive
 from spendgate.providers.interface import Ask, Head, Kind, Reading
-from spendgate.providers.registry import DIALECTS, Registry
+from spendgate.providers.registry import Registry
 from spendgate.usage import Usage
 
 CORPUS = Path(__file__).parents[3] / "shared" / "corpus"

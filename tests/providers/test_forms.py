@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from providers.feeding import STREAM, read
+from spendgate.providers.dialects import DIALECTS
 from spendgate.providers.interface import Ask, Reader
-from spendgate.providers.registry import DIALECTS
 
 MESSAGES, CHAT, RESPONSES = "anthropic-messages", "openai-chat", "openai-responses"
 FIRST = {

@@ -18,9 +18,9 @@ from spendgate.capture.tap import Tap
 from spendgate.capture.unread import Turns
 from spendgate.errors import WireError
 from spendgate.providers.decoding import Decoder
+from spendgate.providers.dialects import DIALECTS
 from spendgate.providers.headers import CaseInsensitive
 from spendgate.providers.interface import Ask, Reading
-from spendgate.providers.registry import DIALECTS
 
 RECORDINGS = Path(__file__).parents[1] / "recordings"
 CORPUS = Path(__file__).parents[3] / "shared" / "corpus"

@@ -12,8 +12,8 @@ from pydantic_core import core_schema
 
 from providers.feeding import head
 from spendgate.errors import WireError
+from spendgate.providers.dialects import DIALECTS
 from spendgate.providers.jsonscan import ESCAPED, WHOLE_BYTES_MAX, Scanner
-from spendgate.providers.registry import DIALECTS
 from spendgate.providers.shapes import COUNT, FLAG, TEXT, Shape, items, record
 
 SHAPE = Shape(model=TEXT, stream=FLAG, max_tokens=COUNT, n=COUNT, tools=items(record(type=TEXT)))

@@ -15,10 +15,10 @@ import pytest
 from providers.feeding import JSON, STREAM, head, read
 from sampling import one_in
 from spendgate.errors import WireError
+from spendgate.providers.dialects import DIALECTS
 from spendgate.providers.interface import Ask
 from spendgate.providers.jsonscan import at_once
 from spendgate.providers.openai_responses import OpenAIResponses
-from spendgate.providers.registry import DIALECTS
 from spendgate.providers.shapes import Shape
 from spendgate.providers.sse import EVENT_BYTES_MAX, Events
 

@@ -16,9 +16,9 @@ from providers.feeding import JSON, STREAM, head, pieces, read
 from spendgate.errors import WireError
 from spendgate.pricing import Charge, PriceBook, UnknownPrice
 from spendgate.providers import multipart
+from spendgate.providers.dialects import DIALECTS
 from spendgate.providers.headers import CaseInsensitive
 from spendgate.providers.interface import Ask, Head, Part, Reading
-from spendgate.providers.registry import DIALECTS
 from spendgate.usage import Usage
 
 NOW = datetime(2026, 11, 28, tzinfo=UTC)

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from providers.feeding import head
-from spendgate.providers.registry import DIALECTS
+from spendgate.providers.dialects import DIALECTS
 
 LONG = [{"role": "user", "content": "a" * 60}] * 1500
 MESSAGES, CHAT, RESPONSES = "anthropic-messages", "openai-chat", "openai-responses"

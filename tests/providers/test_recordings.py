@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from providers.feeding import JSON, STREAM, each_way, read
+from spendgate.providers.dialects import DIALECTS
 from spendgate.providers.interface import Ask, Reading
-from spendgate.providers.registry import DIALECTS
 from spendgate.usage import Usage
 
 RECORDINGS = Path(__file__).parent.parent / "recordings"

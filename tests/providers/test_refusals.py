@@ -11,9 +11,9 @@ import httpx2 as httpx
 import openai
 import pytest
 
+from spendgate.providers.dialects import DIALECTS
 from spendgate.providers.interface import Answer, Notice
 from spendgate.providers.openai_responses import OpenAIResponses
-from spendgate.providers.registry import DIALECTS
 from spendgate.providers.spoken import OpenDialect
 
 FINAL = Notice("Budget person/day: $20.00 of $20.00 is spent.", "spent", resets_at=datetime(2026, 11, 23, tzinfo=UTC))

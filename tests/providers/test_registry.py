@@ -10,10 +10,12 @@ from genai_prices.data_snapshot import get_snapshot
 from msgspec.structs import replace
 
 from providers.feeding import head
+from spendgate.providers.dialects import DIALECTS
 from spendgate.providers.interface import Kind
 from spendgate.providers.provider import Family, Provider
-from spendgate.providers.registry import DIALECTS, PROVIDER_NAMES, Registry, template
+from spendgate.providers.registry import PROVIDER_NAMES, Registry
 from spendgate.providers.registry_data import FAMILIES, PROVIDERS
+from spendgate.providers.spellings import template
 
 
 @dataclass(frozen=True)

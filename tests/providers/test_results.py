@@ -13,9 +13,9 @@ import pytest
 import yaml
 
 from providers.feeding import JSON, STREAM, head, pieces
+from spendgate.providers.dialects import DIALECTS
 from spendgate.providers.headers import CaseInsensitive
 from spendgate.providers.interface import Dialect, Head, Result, ResultReader
-from spendgate.providers.registry import DIALECTS
 from spendgate.providers.results import RESULTS_MAX
 
 CASSETTES = Path(__file__).parents[3] / "shared/corpus/pydantic-ai/tests/models/cassettes/test_openai_responses"

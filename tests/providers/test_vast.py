@@ -20,9 +20,9 @@ from load.wires import ARRAY, CONNECT, EVENTS, JSON, LINES, SOUND, WIRES, Wire
 from providers.tapped import CHUNK_BYTES, PEAK_BYTES, Bounded, head
 from providers.test_fuzz import MB
 from sampling import one_in
+from spendgate.providers.dialects import DIALECTS
 from spendgate.providers.eventstream import CONTENT_TYPE as AWS
 from spendgate.providers.eventstream import frame
-from spendgate.providers.registry import DIALECTS
 from spendgate.providers.socket_interface import Heard, Overheard, OverheardDialect
 
 BOMB_PEAK_BYTES = 24 * MB

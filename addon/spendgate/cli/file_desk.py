@@ -32,7 +32,8 @@ from spendgate.cli.options import existing_state, refuse_others
 from spendgate.cli.outside import heads_file, to_acknowledge
 from spendgate.cli.outside import now_ms as time_of
 from spendgate.cli.own import Hand, own_person
-from spendgate.cli.report import Report, gathered
+from spendgate.cli.report import Report
+from spendgate.cli.report_made import gathered
 from spendgate.cli.spans import attributes, span
 from spendgate.config import paths
 from spendgate.errors import StateError

@@ -6,68 +6,19 @@ when a policy takes force; `route` is a dictionary look-up for the paths in use.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, Protocol, Self
-from urllib.parse import unquote
 
-from spendgate.providers.amazon_q import AmazonQ
-from spendgate.providers.anthropic import AnthropicMessages
-from spendgate.providers.batches import AnthropicBatches, OpenAIBatches
-from spendgate.providers.bedrock import BedrockConverse, BedrockInvoke
 from spendgate.providers.below import within
-from spendgate.providers.chatgpt import ChatGPTConversation
-from spendgate.providers.claude_ai import ClaudeAI
-from spendgate.providers.code_assist import CodeAssist
-from spendgate.providers.cohere import CohereChat, CohereEmbed
-from spendgate.providers.cursor import Cursor
-from spendgate.providers.enveloped import EnvelopedChat
-from spendgate.providers.gemini import Gemini
+from spendgate.providers.dialects import DIALECTS
 from spendgate.providers.headers import asks_websocket
-from spendgate.providers.interactions import Interactions
 from spendgate.providers.interface import Dialect, Head, Kind, Route
-from spendgate.providers.openai_audio import OpenAISpeech, OpenAITranscriptions
-from spendgate.providers.openai_chat import OpenAIChat
-from spendgate.providers.openai_embeddings import OpenAIEmbeddings
-from spendgate.providers.openai_images import OpenAIImages
-from spendgate.providers.openai_realtime import OpenAIRealtime
-from spendgate.providers.openai_responses import OpenAIResponses
 from spendgate.providers.provider import Family, Provider, Rule, Site, keys_read
-from spendgate.providers.registry_data import FAMILIES, PATH_WORDS, PROVIDERS
-from spendgate.providers.windsurf import Windsurf
-from spendgate.providers.zed import ZedCompletions
+from spendgate.providers.registry_data import FAMILIES, PROVIDERS
+from spendgate.providers.spellings import methods, paths, template
 
-DIALECTS: Final[dict[str, Dialect]] = {
-    dialect.name: dialect
-    for dialect in (
-        AnthropicMessages(),
-        OpenAIChat(),
-        EnvelopedChat(),
-        OpenAIResponses(),
-        OpenAIEmbeddings(),
-        AnthropicBatches(),
-        OpenAIBatches(),
-        OpenAIImages(),
-        OpenAITranscriptions(),
-        OpenAISpeech(),
-        Cursor(),
-        Windsurf(),
-        CohereChat(),
-        CohereEmbed(),
-        OpenAIRealtime(),
-        Gemini(),
-        Interactions(),
-        CodeAssist(),
-        ClaudeAI(),
-        ChatGPTConversation(),
-        ZedCompletions(),
-        BedrockInvoke(),
-        BedrockConverse(),
-        AmazonQ(),
-    )
-}
 HOST_DIALECTS: Final = tuple(sorted(FAMILIES))
 """The words that a policy's `capture.hosts[].dialect` may use."""
 PROVIDER_NAMES: Final = tuple(sorted(PROVIDERS))
@@ -80,13 +31,8 @@ PRIVATE_SITES: Final = frozenset(host for each in PROVIDERS.values() if each.sit
 
 _PATH_MAX: Final = 512
 """A longer path is read whole, since servers fold it before they look at it, but is neither remembered nor kept in full."""
-_VERSION: Final = re.compile(r"v[0-9]{1,2}(?:(?:alpha|beta)[0-9]{0,2})?")
-_ORIGIN: Final = re.compile(r"\A[A-Za-z][A-Za-z0-9+.-]*://[^/#]*")
-_PARAMETERS: Final = re.compile(r";[^/\\]*")
-_OVERRIDES: Final = ("x-http-method-override", "x-http-method", "x-method-override")
 _DEAREST_FIRST: Final = (Kind.BILLABLE, Kind.RESULT, Kind.UNRECOGNIZED, Kind.FREE)
 _MODEL_MAX: Final = 512
-_METHOD_MAX: Final = 16
 _AZURE: Final = (".openai.azure.com", ".cognitiveservices.azure.com", ".services.ai.azure.com")
 # What a GET, HEAD, OPTIONS or DELETE does never makes a model work, in any of these APIs: reading, probing, removing.
 _IDLE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
@@ -188,7 +134,7 @@ class Registry:
         websocket = head.method == "GET" and asks_websocket(head.headers.get("upgrade"))
         path = head.path if head.path != "/" else self._target(head)
         find = self._found if len(path) <= _PATH_MAX else self._find
-        found = [find(_canonical(head.host), method, path, websocket) for method in _methods(head)]
+        found = [find(_canonical(head.host), method, path, websocket) for method in methods(head)]
         return found[0] if len(found) == 1 else min(found, key=lambda route: _DEAREST_FIRST.index(route.kind))
 
     def _target(self, head: Head) -> str:
@@ -200,7 +146,7 @@ class Registry:
 
     def _find(self, host: str, method: str, raw_path: str, websocket: bool) -> Route:
         entry = self._known(host)
-        read = [(path, _rule(entry.family, method, path, websocket=websocket)) for path in _paths(raw_path)]
+        read = [(path, _rule(entry.family, method, path, websocket=websocket)) for path in paths(raw_path)]
         path, rule = min(read, key=lambda found: _DEAREST_FIRST.index(found[1].kind))
         named = rule.match(path)
         model = named.groupdict().get("model") if named else None
@@ -220,22 +166,6 @@ class Registry:
             own=isinstance(entry.family, Family),
             asks_usage=self._asks_usage and isinstance(entry.family, Provider) and entry.family.usage_when_asked,
         )
-
-
-def template(path: str) -> str:
-    """A path in lower case, fit for the ledger: what is not a word of these APIs or a version becomes `*`.
-
-    So no id, key or name of a person or deployment is ever kept: `/v1/responses/resp_68a…` is `/v1/responses/*`, and
-    `/v1beta/models/gemini-3:generatecontent` is `/v1beta/models/*:generatecontent`.
-    """
-    return "/".join(map(_word, path.split("/")))
-
-
-def _word(part: str) -> str:
-    if not part or part in PATH_WORDS or _VERSION.fullmatch(part):
-        return part
-    _, colon, verb = part.rpartition(":")
-    return f"*:{verb}" if colon and f":{verb}" in PATH_WORDS else "*"
 
 
 def _entry(added: HostPolicy) -> HostEntry:
@@ -259,36 +189,6 @@ def _canonical(host: str) -> str:
 
 def _is_never(host: str, never: Sequence[str]) -> bool:
     return any(host == name or (name.startswith("*.") and host.endswith(name[1:])) for name in never)
-
-
-def _methods(head: Head) -> list[str]:
-    """What servers may take a request's method for: Google's APIs and many frameworks obey a header beside it or, Google's, the
-    query (cloud.google.com/apis/docs/system-parameters)."""
-    named = [head.method, *[head.headers.get(name) or "" for name in _OVERRIDES]]
-    if head.query and "httpMethod=" in (query := unquote(head.query)):
-        named.append(query.partition("httpMethod=")[2].partition("&")[0])
-    return [method for method in dict.fromkeys([each.strip()[:_METHOD_MAX].upper() for each in named]) if method]
-
-
-def _paths(target: str) -> list[str]:
-    """What servers may take a request's target for: a scheme and a host before the path are dropped by all (RFC 9112, 3.2.2), a
-    fragment, which no client may send, by some, and what a segment has behind `;`, or
-    all of it, by some before they look for dots (`..;`)."""
-    whole = _ORIGIN.sub("", target, count=1)
-    read = (whole, whole.partition("#")[0], whole.partition(";")[0])
-    without = [_PARAMETERS.sub("", unquote(unquote(path))) for path in read]
-    return [_plain(path) for path in dict.fromkeys((*read, *without))]
-
-
-def _plain(path: str) -> str:
-    """A path with encodings, empty and dot segments and a trailing slash undone."""
-    parts: list[str] = []
-    for part in unquote(unquote(path)).replace("\\", "/").split("/"):
-        if part == "..":
-            del parts[-1:]
-        elif part not in ("", "."):
-            parts.append(part.partition(";")[0])
-    return "/" + "/".join(parts)
 
 
 _IDLE: Final = Rule("", Kind.FREE)
