@@ -21,4 +21,4 @@ def _same(self: connection.Connection, other: object) -> bool:
     kind = type(other)
     if kind is connection.Server or kind is connection.Client:
         return bool(self.id == other.id)  # type: ignore[attr-defined]  # both have one
-    return bool(stock(self, other))
+    return bool(stock(self, other))  # type: ignore[no-untyped-call]  # mitmproxy's
