@@ -140,18 +140,18 @@ class Replay:
         if call.place is None:
             call.place = next(self._order)
             self._waiting[call.place] = call
-        for at in call.lines:
-            at.line.discard(call.place)
+        # In the line of each balance that has blocked it, for good: as `ledger.waiters`.
         blocking = (wait.scope, *wait.also)
-        found = zip(located.balances, located.scopes, strict=True)
-        call.lines = [at for at, scope in found if scope in blocking]
-        for at in call.lines:
-            at.line.add(call.place)
+        for at, scope in zip(located.balances, located.scopes, strict=True):
+            if scope in blocking and call.place not in at.line:
+                at.line.add(call.place)
+                call.lines.append(at)
         if call.until_ms is None or until_ms < call.until_ms:
             call.until_ms = until_ms
-        # It has waited long enough, a window has slid or ended, or an exception begins or ends: whichever comes first.
+        # It has waited long enough, a window has slid or ended, or an exception begins or ends: whichever comes first. Where it
+        # comes to wait for a budget that lets nobody wait so long, that is now.
         _, steady_ms = self._policy.steady(now_ms)
-        looks_ms = min([call.until_ms, steady_ms, *[at.moves_ms for at in located.balances]])
+        looks_ms = max(now_ms, min([call.until_ms, steady_ms, *[at.moves_ms for at in located.balances]]))
         if looks_ms != call.looks_ms:
             call.looks_ms = looks_ms
             heappush(self._events, (looks_ms, _LOOKS, next(self._order), call))
