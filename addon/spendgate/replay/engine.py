@@ -28,10 +28,10 @@ from spendgate.pricing import PriceBook
 from spendgate.replay import roomy
 from spendgate.replay.books import Located
 from spendgate.replay.captured import Captured
-from spendgate.replay.holdings import FOR_EVER_MS, Holdings
+from spendgate.replay.holdings import Holdings
 from spendgate.replay.outcome import Outcome
 from spendgate.replay.past_terms import KnownPast, PastTerms
-from spendgate.replay.replayed import Replayed, sized
+from spendgate.replay.replayed import FOR_EVER_MS, Replayed, sized, sizes_of
 from spendgate.replay.repricing import ADJUSTED, Repricing, resized
 from spendgate.replay.telling import Heard, Telling
 from spendgate.replay.untaught import Untaught
@@ -82,7 +82,7 @@ class Replay:
                 self.outcome.passes_unseen(step)
             return
         terms = self._known.of(step)
-        call = Replayed(step, terms, self._sized(step, terms))
+        call = Replayed(step, terms, self._sized(step, terms), sizes_of(step, terms))
         adjusted = bool(terms.changes) or (step.prices is not None and ADJUSTED in step.prices)
         if (adjusted and not terms.on_plan) or step.billing == PERSONAL:
             self._reprice(call)
@@ -112,6 +112,8 @@ class Replay:
 
     def _ask(self, call: Replayed, now_ms: int) -> None:
         """One try, as `gate.waiting` makes it."""
+        if call.sizes:
+            call.size = self._untaught.without(call.size_at(now_ms), call.step.kind, now_ms)
         located = self._books.locate(call.scopes(now_ms), now_ms)
         fitting = roomy.holds(located, call.size)
         if fitting is not None:
@@ -245,7 +247,8 @@ class Replay:
     def _reprice(self, call: Replayed) -> None:
         """At the candidate's prices. The policy of then is known by what the row says of it."""
         found = self._repricing.of(call.step, call.terms.changes, counted=call.terms.counts)
-        call.size = resized(call.size, found.size_factor)
+        if found.size_factor != 1:
+            call.resize(lambda size: resized(size, found.size_factor))
         step = call.step
         if found.cost_nanos != step.cost_nanos:
             self.outcome.repriced += step.arrived_ms >= self._since_ms
