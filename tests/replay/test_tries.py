@@ -67,6 +67,7 @@ def test_what_others_show_meanwhile_is_known_from_then_on(
     assert {call: told[:2] for call, told in live.items()} == refused
     with Reader(tmp_path / "ledger.db") as reader:
         each = [1 + len(earlier_of(step.size or "")) for step in reader.history(0)]
+        assert not list(reader.verify(None))
     assert [number for number in each if number > 1] == sizes
     outcome, found = again(tmp_path, dear(all_usd))
     assert found == live

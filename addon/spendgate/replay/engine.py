@@ -7,7 +7,8 @@ What history cannot say is assumed, and counted apart: a call that was refused t
 runs as long as its kind did on average until then. Of a stream whose hold was corrected while it ran only the first hold is
 known; of one with samplings by several models, the last one's model. What rates expect a call to use is what the gate expected
 then; where no rate asked (no row says it) what it really used, and of one that was refused then what nothing learned would guess.
-Of one on a plan that no budget counted then the list price is what it was expected to need.
+Of one on a plan that no budget counted then the list price is what it was expected to need. One that waits longer here is tried
+by the size of its last try then (`tries`).
 """
 
 from __future__ import annotations
