@@ -33,6 +33,7 @@ NOUNS = {
     "flow": {"usage"},
     "adaptive": {"money"},
     "standing": {"adaptive", "flow"},
+    "tries": {"standing"},
     "limits": {"adaptive", "money", "standing"},
     "sizing": {"standing"},
     "rate_memory": {"flow", "standing"},

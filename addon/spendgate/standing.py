@@ -182,7 +182,7 @@ class Size(Struct, frozen=True, array_like=True):
 
     @classmethod
     def of_text(cls, text: str) -> Size:
-        """Read `text` back. Raises ValueError for anything else."""
+        """Read `text` back, also from a row that says more (`tries`). Raises ValueError for anything else."""
         return _decode(text)
 
     @property

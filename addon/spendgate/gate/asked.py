@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 from msgspec.structs import replace
 
+from spendgate import tries
 from spendgate.estimate import Sizes
 from spendgate.flow import Tokens, corrected
 from spendgate.gate.clock import Clock
@@ -15,6 +16,7 @@ from spendgate.ledger.interface import CallRow, Flowing
 from spendgate.policy import Policy
 from spendgate.price_cards import Rates
 from spendgate.standing import UNSIZED, Size
+from spendgate.tries import Earlier
 from spendgate.usage import Usage
 from spendgate.written import written
 
@@ -81,12 +83,14 @@ def counted_late(flowing: Flowing | None, used: Usage) -> Flowing | None:
     return replace(flowing, requests=1, need=Tokens.of(used) or Tokens())
 
 
-def row(asked: Asked, size: Size) -> CallRow:
-    """The call as the ledger opens it."""
+def row(asked: Asked, size: Size, earlier: Earlier = ()) -> CallRow:
+    """The call as the ledger opens it; `earlier`: by what sizes it was tried before."""
     terms = asked.terms
     opened = _row(
         asked.intent, size, terms.policy, billing=terms.billing, kind=terms.keys.kind, known_by=terms.evidence
     )
+    if earlier:
+        opened = replace(opened, size=tries.text(size, earlier))
     if terms.also:
         opened = replace(opened, also_requested=terms.also)
     if terms.ignored:

@@ -182,7 +182,7 @@ class Gate:
             self.fallback.moved(Moved(answer.booked_ms, answer.size.ceiling_nanos, opened=held.holds))
             return self._admitted(held)
         if isinstance(answer, Denied):
-            return self._refusing.refused(asked, answer.refuse, answer.size, answer.waited_ms)
+            return self._refusing.refused(asked, answer.refuse, answer.size, answer.waited_ms, answer.earlier)
         self._rows.left(asked, answer.size, now_ms=self.clock.now_ms(), waited_ms=answer.waited_ms)
         return Gone(intent.call_id)
 

@@ -9,6 +9,7 @@ from spendgate.gate.interface import Seen
 from spendgate.ledger.interface import AlertRow, LedgerPort
 from spendgate.policy import Policy
 from spendgate.standing import Size
+from spendgate.tries import Earlier
 
 LEFT = "client left while waiting"
 """Flag of a call whose client went before it could leave."""
@@ -23,10 +24,10 @@ class Recording:
 
     def refused(
         self, asked: Asked, refuse: Refuse, size: Size, *, now_ms: int, waited_ms: int, http_status: int,
-        alerts: tuple[AlertRow, ...] = (),
+        alerts: tuple[AlertRow, ...] = (), earlier: Earlier = (),
     ) -> None:  # fmt: skip
         """A call that may not leave, with the figures of that moment, how its client is answered, and what is told with it."""
-        opened, flags = row(asked, size), asked.told
+        opened, flags = row(asked, size, earlier), asked.told
         self._backlog.write(
             lambda: self._ledger.refused(
                 opened, refuse, now_ms=now_ms, waited_ms=waited_ms, http_status=http_status, flags=flags,

@@ -16,6 +16,7 @@ from spendgate.gate.clock import Clock
 from spendgate.gate.interface import Refused
 from spendgate.gate.recording import Recording
 from spendgate.standing import Size
+from spendgate.tries import Earlier
 
 _RETRY_MS: Final = (1_000, 60_000)
 _DURATIONS_KEPT: Final = 64
@@ -32,14 +33,16 @@ class Refusing:
         self._before_refusal = BeforeRefusal()
         self._durations: deque[int] = deque(maxlen=_DURATIONS_KEPT)
 
-    def refused(self, asked: Asked, refuse: Refuse, size: Size, waited_ms: int) -> Refused:
-        """Write the row and word the answer."""
+    def refused(self, asked: Asked, refuse: Refuse, size: Size, waited_ms: int, earlier: Earlier = ()) -> Refused:
+        """Write the row and word the answer; `earlier`: by what sizes it was tried before."""
         if refuse.passes and refuse.retry_after_ms is None:
             refuse = replace(refuse, retry_after_ms=self._retry_ms())
         refused = self.worded(asked, refuse)
         now_ms, status = self._clock.now_ms(), asked.intent.answers(refused)
         alerts = self._before_refusal.of(asked, refuse, now_ms)
-        self._rows.refused(asked, refuse, size, now_ms=now_ms, waited_ms=waited_ms, http_status=status, alerts=alerts)
+        self._rows.refused(
+            asked, refuse, size, now_ms=now_ms, waited_ms=waited_ms, http_status=status, alerts=alerts, earlier=earlier
+        )
         return refused
 
     def worded(self, asked: Asked, refuse: Refuse) -> Refused:

@@ -28,6 +28,7 @@ from spendgate.gate.running import Running
 from spendgate.ledger.interface import Flowing, LedgerPort
 from spendgate.policy import Policy
 from spendgate.standing import UNSIZED, KindStanding, Size, Standing
+from spendgate.tries import Earlier, followed
 
 POLL_MS = (25, 100)
 """How often the head of a line looks whether another process has freed something."""
@@ -51,6 +52,8 @@ class Denied(Struct, frozen=True):
     refuse: Refuse
     size: Size
     waited_ms: int
+    earlier: Earlier = ()
+    """By what sizes it was tried before."""
 
 
 class Left(Struct, frozen=True):
@@ -88,6 +91,10 @@ class _Try:
     until_ms: int | None = None
     """Boot clock: when it has waited long enough; None while it has not had to."""
     size: Size = UNSIZED
+    tried_ms: int = 0
+    """How long after it had come it was tried last, where it has had to wait."""
+    earlier: Earlier = ()
+    """By what sizes it was tried before the last one."""
 
 
 class Waiting:
@@ -120,6 +127,7 @@ class Waiting:
                     return answer
                 waited = trying.started_ms + answer.wait_ms
                 trying.until_ms = waited if trying.until_ms is None else min(trying.until_ms, waited)
+                trying.tried_ms = self._waited(trying)
                 place = trying.place = trying.place or Place()
                 self._lines.stand(place, (answer.scope, *answer.also))
                 self._waited_for()
@@ -157,7 +165,10 @@ class Waiting:
 
     async def _try(self, trying: _Try) -> Asking | Wait:
         asked, now_ms = trying.asked, self._clock.now_ms()
+        was, waited_ms = trying.size, self._waited(trying)
         trying.size = size = asked.size(self._sizes)
+        if trying.until_ms is not None:
+            trying.earlier = followed(trying.earlier, was, trying.tried_ms, size, waited_ms)
         ended = asked.terms.refused(now_ms) if asked.terms.enforced else None
         patient = asked.intent.may_wait and (trying.until_ms is None or self._clock.boot_ms() < trying.until_ms)
 
@@ -166,7 +177,7 @@ class Waiting:
             # A policy may end while a call waits under it.
             return ended or _observed(asked, decide(standings, kind, size, now_ms=now_ms, patient=patient), now_ms)
 
-        opened, scopes, waited_ms = row(asked, size), asked.terms.scopes(now_ms), self._waited(trying)
+        opened, scopes = row(asked, size, trying.earlier), asked.terms.scopes(now_ms)
         flowing = asked.flowing(size, self._clock)
         if flowing is not None:
             scopes = (*scopes, *asked.terms.rate_scopes)
@@ -191,7 +202,7 @@ class Waiting:
         if isinstance(decision, Admit):
             return Granted(decision, size, now_ms, leaves, flowing)
         if isinstance(decision, Refuse):
-            return Denied(decision, size, waited_ms)
+            return Denied(decision, size, waited_ms, trying.earlier)
         return decision
 
     async def _rest(self, trying: _Try, place: Place) -> None:

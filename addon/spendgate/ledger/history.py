@@ -45,7 +45,7 @@ class Step(NamedTuple):
     """The one that answered."""
     kind: str
     size: str | None
-    """`standing.Size.text`; None: never sized, or written before sizes were kept."""
+    """`tries.text`; None: never sized, or written before sizes were kept."""
     estimate_nanos: int | None
     ceiling_nanos: int | None
     typical_nanos: int | None

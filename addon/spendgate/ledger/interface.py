@@ -57,7 +57,7 @@ class CallRow(Struct, frozen=True):
     agent_name: str | None = None
     parent_agent: str | None = None
     size: str | None = None
-    """All that was known of its size when it was decided (`standing.Size.text`); None: it was never sized."""
+    """All that was known of its size when it was decided (`tries.text`); None: it was never sized."""
     also_requested: str | None = None
     """The other models that may have a part in its answer, as a JSON array; None: there are none."""
 

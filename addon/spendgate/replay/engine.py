@@ -7,7 +7,8 @@ What history cannot say is assumed, and counted apart: a call that was refused t
 runs as long as its kind did on average until then. Of a stream whose hold was corrected while it ran only the first hold is
 known; of one with samplings by several models, the last one's model. What rates expect a call to use is what the gate expected
 then; where no rate asked (no row says it) what it really used, and of one that was refused then what nothing learned would guess.
-Of one on a plan that no budget counted then the list price is what it was expected to need.
+Of one on a plan that no budget counted then the list price is what it was expected to need. One that waits longer here is tried
+by the size of its last try then (`tries`).
 """
 
 from __future__ import annotations
@@ -28,10 +29,10 @@ from spendgate.pricing import PriceBook
 from spendgate.replay import roomy
 from spendgate.replay.books import Located
 from spendgate.replay.captured import Captured
-from spendgate.replay.holdings import FOR_EVER_MS, Holdings
+from spendgate.replay.holdings import Holdings
 from spendgate.replay.outcome import Outcome
 from spendgate.replay.past_terms import KnownPast, PastTerms
-from spendgate.replay.replayed import Replayed, sized
+from spendgate.replay.replayed import FOR_EVER_MS, Replayed, sized, sizes_of
 from spendgate.replay.repricing import ADJUSTED, Repricing, resized
 from spendgate.replay.telling import Heard, Telling
 from spendgate.replay.untaught import Untaught
@@ -82,7 +83,7 @@ class Replay:
                 self.outcome.passes_unseen(step)
             return
         terms = self._known.of(step)
-        call = Replayed(step, terms, self._sized(step, terms))
+        call = Replayed(step, terms, self._sized(step, terms), sizes_of(step, terms))
         adjusted = bool(terms.changes) or (step.prices is not None and ADJUSTED in step.prices)
         if (adjusted and not terms.on_plan) or step.billing == PERSONAL:
             self._reprice(call)
@@ -112,6 +113,8 @@ class Replay:
 
     def _ask(self, call: Replayed, now_ms: int) -> None:
         """One try, as `gate.waiting` makes it."""
+        if call.sizes:
+            call.size = self._untaught.without(call.size_at(now_ms), call.step.kind, now_ms)
         located = self._books.locate(call.scopes(now_ms), now_ms)
         fitting = roomy.holds(located, call.size)
         if fitting is not None:
@@ -140,18 +143,18 @@ class Replay:
         if call.place is None:
             call.place = next(self._order)
             self._waiting[call.place] = call
-        for at in call.lines:
-            at.line.discard(call.place)
+        # In the line of each balance that has blocked it, for good: as `ledger.waiters`.
         blocking = (wait.scope, *wait.also)
-        found = zip(located.balances, located.scopes, strict=True)
-        call.lines = [at for at, scope in found if scope in blocking]
-        for at in call.lines:
-            at.line.add(call.place)
+        for at, scope in zip(located.balances, located.scopes, strict=True):
+            if scope in blocking and call.place not in at.line:
+                at.line.add(call.place)
+                call.lines.append(at)
         if call.until_ms is None or until_ms < call.until_ms:
             call.until_ms = until_ms
-        # It has waited long enough, a window has slid or ended, or an exception begins or ends: whichever comes first.
+        # It has waited long enough, a window has slid or ended, or an exception begins or ends: whichever comes first. Where it
+        # comes to wait for a budget that lets nobody wait so long, that is now.
         _, steady_ms = self._policy.steady(now_ms)
-        looks_ms = min([call.until_ms, steady_ms, *[at.moves_ms for at in located.balances]])
+        looks_ms = max(now_ms, min([call.until_ms, steady_ms, *[at.moves_ms for at in located.balances]]))
         if looks_ms != call.looks_ms:
             call.looks_ms = looks_ms
             heappush(self._events, (looks_ms, _LOOKS, next(self._order), call))
@@ -245,7 +248,8 @@ class Replay:
     def _reprice(self, call: Replayed) -> None:
         """At the candidate's prices. The policy of then is known by what the row says of it."""
         found = self._repricing.of(call.step, call.terms.changes, counted=call.terms.counts)
-        call.size = resized(call.size, found.size_factor)
+        if found.size_factor != 1:
+            call.resize(lambda size: resized(size, found.size_factor))
         step = call.step
         if found.cost_nanos != step.cost_nanos:
             self.outcome.repriced += step.arrived_ms >= self._since_ms

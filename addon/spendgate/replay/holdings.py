@@ -7,7 +7,6 @@ and when the result of one that never held is read back.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
 
 from msgspec.structs import replace
 
@@ -16,10 +15,8 @@ from spendgate.ledger.history import Step
 from spendgate.rate_memory import RateMemory
 from spendgate.replay.books import Books, Located, kind_standing
 from spendgate.replay.moving import Moving
-from spendgate.replay.replayed import Replayed
+from spendgate.replay.replayed import FOR_EVER_MS, Replayed
 from spendgate.standing import Hold, KindStanding, Scope, Standing
-
-FOR_EVER_MS: Final = 2**62
 
 Held = Iterable[tuple[Standing, int]]
 """What a call holds in each balance that it draws on, in nano-dollars."""

@@ -5,6 +5,9 @@ What no row says is taken from what became of the call, or is what the gate woul
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Final
+
 from msgspec.structs import replace
 
 from spendgate.flow import Tokens
@@ -13,18 +16,24 @@ from spendgate.replay.books import Balance, Entry
 from spendgate.replay.past_terms import PastTerms
 from spendgate.standing import UNSIZED, Scope, Size
 from spendgate.token_means import guessed
+from spendgate.tries import earlier_of
+
+FOR_EVER_MS: Final = 2**62
+Sizes = tuple[tuple[int, Size], ...]
+"""The sizes that a call was tried by, each with how long after it had asked it still was."""
 
 
 class Replayed:
     """One call that asks, waits or runs."""
 
     __slots__ = (
-        "booked_ms", "entries", "expected_nanos", "lines", "looks_ms", "place", "priced_nanos", "size", "step", "terms",
-        "until_ms",
+        "booked_ms", "entries", "expected_nanos", "lines", "looks_ms", "place", "priced_nanos", "size", "sizes", "step",
+        "terms", "until_ms",
     )  # fmt: skip
 
-    def __init__(self, step: Step, terms: PastTerms, size: Size) -> None:
-        self.step, self.terms, self.size = step, terms, size
+    def __init__(self, step: Step, terms: PastTerms, size: Size, sizes: Sizes = ()) -> None:
+        """`size`: the last one that it was tried by. `sizes`: every one, where there were several."""
+        self.step, self.terms, self.size, self.sizes = step, terms, size, sizes
         self.booked_ms = 0
         # As its row has them, until the candidate's prices are others.
         self.priced_nanos, self.expected_nanos = step.cost_nanos, step.estimate_nanos
@@ -37,6 +46,18 @@ class Replayed:
     def waits(self) -> bool:
         """Whether it stands in line."""
         return self.place is not None
+
+    def size_at(self, now_ms: int) -> Size:
+        """The size that its next try then was by: where it has just asked its first one, later the one that the gate tried it by
+        at this instant or next after it."""
+        if not self.waits():
+            return self.sizes[0][1]
+        after_ms = now_ms - self.step.arrived_ms
+        return next((size for upto_ms, size in self.sizes if after_ms <= upto_ms), self.sizes[-1][1])
+
+    def resize(self, by: Callable[[Size], Size]) -> None:
+        """Change each of its sizes alike."""
+        self.size, self.sizes = by(self.size), tuple([(upto_ms, by(size)) for upto_ms, size in self.sizes])
 
     @property
     def cost_nanos(self) -> int:
@@ -98,13 +119,25 @@ def sized(step: Step, terms: PastTerms) -> tuple[Size, bool]:
         estimate = step.estimate_nanos
         return Size(step.ceiling_nanos, estimate, typical_nanos=step.typical_nanos, guess_nanos=estimate), False
     size = Size.of_text(step.size)
+    known = _worth(size, step, terms)
+    return known, known is size
+
+
+def sizes_of(step: Step, terms: PastTerms) -> Sizes:
+    """Every size that it was tried by; none where it was a single one, or its row is from before they were kept."""
+    earlier = earlier_of(step.size) if step.size is not None else ()
+    if not earlier or step.size is None:
+        return ()
+    last = Size.of_text(step.size)
+    each = [*((tried.upto_ms, tried.beside(last)) for tried in earlier), (FOR_EVER_MS, last)]
+    return tuple([(upto_ms, _worth(size, step, terms)) for upto_ms, size in each])
+
+
+def _worth(size: Size, step: Step, terms: PastTerms) -> Size:
+    """The size itself, but on a plan that no budget counted, where nobody asked what it may cost."""
     if size.ceiling_nanos != 0 or not (terms.on_plan and terms.drawn and step.value_nanos):
-        return size, True
-    # On a plan that no budget counted nobody asked what it may cost.
+        return size
     value = step.value_nanos
-    return (
-        replace(
-            size, ceiling_nanos=value, learned_nanos=value, largest_nanos=value, typical_nanos=value, guess_nanos=value
-        ),
-        False,
+    return replace(
+        size, ceiling_nanos=value, learned_nanos=value, largest_nanos=value, typical_nanos=value, guess_nanos=value
     )
