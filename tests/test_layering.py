@@ -25,9 +25,20 @@ NOUNS = {
     "runtimes": set(),
     "minisign_secret": {"minisign"},
     "price_change": {"money"},
-    "price_cards": {"money", "usage", "price_change"},
-    "changed_cards": {"price_cards", "price_change"},
-    "pricing": {"changed_cards", "model_names", "money", "usage", "price_cards", "price_change"},
+    "listed_prices": {"money", "usage"},
+    "price_cards": {"usage"},
+    "price_sheets": {"listed_prices", "price_cards", "price_change", "usage"},
+    "changed_cards": {"listed_prices", "price_cards", "price_change", "price_sheets"},
+    "pricing": {
+        "changed_cards",
+        "listed_prices",
+        "model_names",
+        "money",
+        "price_cards",
+        "price_change",
+        "price_sheets",
+        "usage",
+    },
     "window": {"errors"},
     "contracts": {"model_names", "price_change", "roster", "selector", "window", "written"},
     "flow": {"usage"},
@@ -147,7 +158,7 @@ ONLY_PLACE = {
     "pygal": {"reconcile/report/charts.py"},
     "typer": {"cli"},
     "rich": {"cli"},
-    "genai_prices": {"pricing", "price_cards", "changed_cards", "config"},
+    "genai_prices": {"pricing", "listed_prices", "price_sheets", "changed_cards", "config"},
 }
 """Libraries that stand for an outside world, and the one place that knows them: a room, or one module of it. Other programs'
 databases are another world than the ledger: what opens them holds no ledger, and no other module of its room opens anything."""
