@@ -11,8 +11,10 @@ from math import ceil, lcm
 
 from genai_prices.types import ModelPrice
 
-from spendgate.price_cards import LEAVES, Card, Ladder, Sheet, bound_rates, media_rates, raised
+from spendgate.listed_prices import media_rates
+from spendgate.price_cards import LEAVES, Card, Ladder, bound_rates, raised
 from spendgate.price_change import PriceChange
+from spendgate.price_sheets import Sheet
 
 
 def adjusted(sheet: Sheet, change: PriceChange) -> Sheet:

@@ -1,27 +1,19 @@
-"""One price list entry opened for use: exact cards for each tier, and the dearest rates for bounds.
+"""Prices as they are computed with: exact cards of one tier, and the dearest rates of several, for bounds.
 
-genai-prices takes 0.2 ms for a price, too long for each call of a busy gate. Within one price tier its price is linear in the
-disjoint counts of `Usage`, so a `Card` asks it once for the price of one unit of each count and keeps that exactly, as
-integers over one denominator. A property test compares cards with genai-prices' own answers to the nano-dollar.
+A `Card` has the price of one unit of each count, as integers over one denominator. Rates are rounded up.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from fractions import Fraction
 from functools import reduce
-from math import ceil, lcm
+from math import ceil
 from operator import mul
 from typing import Final
 
-from genai_prices import Usage as ListedUsage
-from genai_prices.types import ModelPrice, TieredPrices
-
-from spendgate.money import NANOS_PER_DOLLAR
-from spendgate.price_change import PriceChange
 from spendgate.usage import Usage
 
 LEAVES = (
@@ -42,10 +34,6 @@ UNPRICED: Final = "policy:unknown_model"
 """`Rates.source` of a model that no list prices: what it costs is the policy's word."""
 REQUEST = "request"
 """What a request costs whatever it uses, beside the prices of counts (`Card.each`)."""
-AUDIO_MS = "audio_ms"
-"""Our whole unit of audio, in place of genai-prices' seconds, which need not be whole."""
-_LONG_WINDOW = 1_000_000
-"""The long context window of models that have two (Claude Sonnet 4.5: 200,000 and, in a beta, this)."""
 US_FACTOR = Fraction(11, 10)
 """Anthropic's `inference_geo: us` (facts/wire-formats.md 1.2); genai-prices does not know it."""
 
@@ -142,43 +130,6 @@ class Card:
         return {**units, REQUEST: Fraction(self.request, self.scale)}
 
 
-@dataclass(frozen=True, slots=True)
-class Sheet:
-    """One price of one model in one context, opened for use: its tiers' cards and its dearest rates."""
-
-    prices: ModelPrice
-    """Kept so that its `id`, the cache's key, is not given to another object."""
-    starts: tuple[int, ...]
-    cards: tuple[Card, ...]
-    ladder: Ladder
-    geo: bool
-    name: str
-    tokenless: bool = False
-    """It has prices, but none for tokens or requests: by the hour or the character."""
-    change: PriceChange | None = None
-    """What a policy has made of the list price; `prices` are the list's all the same."""
-
-    def with_units(self, usage: Usage, units: Mapping[str, int]) -> Fraction:
-        """The exact price in nano-dollars of a usage with units that have no place in it, without the US factor.
-
-        Where rates are set, units cost at list price what they add there to the tokens, at least nothing. Raises ValueError where
-        the counts contradict each other.
-        """
-        listed = listed_units(self.prices, usage, units)
-        if self.change is None:
-            return listed
-        if not self.change.rates:
-            return listed * self.change.factor
-        card = self.cards[self.tier(usage.input_total)]
-        return max(
-            Fraction(0), Fraction(card.scaled(usage), card.scale) + listed - listed_units(self.prices, usage, {})
-        )
-
-    def tier(self, input_tokens: int) -> int:
-        """Index of the card whose tier this much input falls into: a tier begins above its start."""
-        return bisect_left(self.starts, input_tokens)
-
-
 def _disjoint(usage: Usage) -> tuple[int, ...]:
     """Counts in the order of `LEAVES`, with parts taken off their wholes."""
     audio_in, audio_out = usage.input_audio_tokens or 0, usage.output_audio_tokens or 0
@@ -198,54 +149,9 @@ def _disjoint(usage: Usage) -> tuple[int, ...]:
     )
 
 
-def open_sheet(prices: ModelPrice, *, name: str, context_window: int | None, geo: bool) -> Sheet:
-    """Probe one price of genai-prices. `name` is what `Charge.source` shall say; `geo` whether the US factor can apply."""
-    starts = tuple(
-        sorted(
-            {tier.start for value in vars(prices).values() if isinstance(value, TieredPrices) for tier in value.tiers}
-        )
-    )
-    if context_window is not None and starts and starts[-1] >= context_window:
-        # A price for more input than fits says that more does, on request.
-        context_window = max(context_window, _LONG_WINDOW)
-    cards = tuple(_probe(prices, start + 1) for start in (-1, *starts))
-    dearer = media_rates(prices)
-    rungs = tuple(
-        raised(bound_rates(cards[: upto + 1], geo, context_window, name), dearer) for upto in range(len(cards))
-    )
-    tokenless = not any(any(card.units) or card.request for card in cards) and any(vars(prices).values())
-    return Sheet(prices, starts, cards, Ladder(starts, rungs), geo, name, tokenless)
-
-
-def media_rates(prices: ModelPrice) -> tuple[int, int]:
-    """What a unit of input and of output costs at most where it is an image's token, or a character: nano-dollars a million."""
-    given = max(_dearest_unit(prices, "input_image_tokens", "input_tokens"), _dearest_unit(prices, "input_characters"))
-    return ceil(given * 1_000_000), ceil(_dearest_unit(prices, "output_image_tokens", "output_tokens") * 1_000_000)
-
-
 def raised(rates: Rates, dearer: tuple[int, int]) -> Rates:
     """Rates with input and output no lower than what a unit of media costs (`media_rates`)."""
     return replace(rates, input=max(rates.input, dearer[0]), output=max(rates.output, dearer[1]))
-
-
-def _probe(prices: ModelPrice, base: int) -> Card:
-    """Ask genai-prices for the price of one more unit of each count, inside the tier that holds `base` input tokens."""
-    floor = _listed(prices, Usage(input_tokens=base))
-    per_input = _listed(prices, Usage(input_tokens=base + 1)) - floor
-    units = [per_input]
-    for name in LEAVES[1:]:
-        whole = {
-            "input_audio_tokens": "input_tokens",
-            "reasoning_tokens": "output_tokens",
-            "output_audio_tokens": "output_tokens",
-        }.get(name)
-        counts = {"input_tokens": base, name: 1}
-        if whole:
-            counts[whole] = counts.get(whole, 0) + 1
-        units.append(_listed(prices, Usage(**counts)) - floor)
-    request = floor - per_input * base
-    scale = lcm(*(unit.denominator for unit in (*units, request)))
-    return Card(units=tuple(int(unit * scale) for unit in units), request=int(request * scale), scale=scale)
 
 
 def bound_rates(cards: tuple[Card, ...], geo: bool, context_window: int | None, name: str) -> Rates:
@@ -268,37 +174,3 @@ def bound_rates(cards: tuple[Card, ...], geo: bool, context_window: int | None, 
         context_window=context_window,
         source=name,
     )
-
-
-def listed_units(prices: ModelPrice, usage: Usage, units: Mapping[str, int]) -> Fraction:
-    """genai-prices' own answer in nano-dollars for a usage with units that have no place in it, exact."""
-    more: dict[str, Decimal | int] = {name: count for name, count in units.items() if name != AUDIO_MS}
-    if AUDIO_MS in units:
-        seconds = Decimal(units[AUDIO_MS]) / 1000
-        more |= {"audio_seconds": seconds, "input_audio_seconds": seconds}
-    return _listed(prices, usage, more)
-
-
-def _dearest_unit(prices: ModelPrice, unit: str, whole: str | None = None) -> Fraction:
-    """The price of one more of this unit, which may be part of another, in nano-dollars, beside what each request costs."""
-    return _listed(prices, Usage(**({whole: 1} if whole else {})), {unit: 1}) - _listed(prices, Usage())
-
-
-def _listed(prices: ModelPrice, usage: Usage, units: Mapping[str, Decimal | int] | None = None) -> Fraction:
-    """genai-prices' own answer in nano-dollars, exact. It counts inclusively: its input holds the cached and the written."""
-    given = {
-        "input_tokens": usage.input_total,
-        "cache_read_tokens": usage.cache_read_tokens,
-        "cache_write_tokens": usage.writes or None,
-        "cache_write_5m_tokens": usage.cache_write_5m_tokens,
-        "cache_write_1h_tokens": usage.cache_write_1h_tokens,
-        "input_audio_tokens": usage.input_audio_tokens,
-        "output_tokens": usage.output_tokens,
-        "output_reasoning_tokens": usage.reasoning_tokens,
-        "output_audio_tokens": usage.output_audio_tokens,
-        "web_searches": usage.web_searches,
-    }
-    # A unit's zero is said: genai-prices asks how many of an image's tokens were cached, say, where some tokens were.
-    listed = ListedUsage(**({name: count for name, count in given.items() if count} | dict(units or {})))
-    total: Decimal = prices.calc_price(listed)["total_price"]
-    return Fraction(total) * NANOS_PER_DOLLAR

@@ -1,6 +1,6 @@
 """What usage costs: `PriceBook.price(...)`. Prices come from genai-prices, never from a table of ours.
 
-`price_cards` asks genai-prices once for each price and then computes with exact integers.
+`price_sheets` asks genai-prices once for each price and then computes with exact integers.
 
 Anthropic's `inference_geo: us` costs 1.1 times on Claude 4.6 and later (facts/wire-formats.md 1.2); genai-prices
 does not know it, so it is applied here and named in `Charge.source`. An unknown model is a value, never zero.
@@ -20,10 +20,12 @@ from genai_prices.types import ModelInfo, Provider, TimeOfDateConstraint
 from msgspec import Struct
 
 from spendgate.changed_cards import adjusted, unlisted
+from spendgate.listed_prices import listed_units
 from spendgate.model_names import evened, unregioned
 from spendgate.money import half_even
-from spendgate.price_cards import US_FACTOR, Ladder, Sheet, listed_units, open_sheet
+from spendgate.price_cards import US_FACTOR, Ladder
 from spendgate.price_change import PriceChange
+from spendgate.price_sheets import Sheet, open_sheet
 from spendgate.usage import Usage
 
 _SHEETS_MAX = 4096

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from alerts.kit import at, read
 from alerts.weeks import PRICES, Weeks
-from spendgate import digest_texts
+from spendgate import digest_sections, digest_texts
 from spendgate.alerts.digesting import gathered
 from spendgate.digest import Digest, Gathered, Sums, gone_on, week_before, week_of, week_to_tell
 from spendgate.digest_made import digest_of, median
@@ -251,7 +251,7 @@ def test_every_form_has_every_part(weeks: Weeks) -> None:
         ):  # fmt: skip
             assert words in shown, words
     assert "### Top 5 spenders" in digest_texts.markdown(found)
-    assert json.loads(json.dumps(digest_texts.headline(found))).startswith("$285.00")
+    assert json.loads(json.dumps(digest_sections.headline(found))).startswith("$285.00")
 
 
 def test_an_empty_week() -> None:
@@ -259,5 +259,5 @@ def test_an_empty_week() -> None:
     policy = read("")
     found = digest_of(Gathered((), (), ({},) * 8, (), (), (), PRICES, "m"), policy, week_of(policy, 0), guess="?")
     assert "Nobody spent anything." in digest_texts.text(found)
-    assert digest_texts.headline(found) == "$0.00 spent, as the week before, in 0 calls of 0 people"
+    assert digest_sections.headline(found) == "$0.00 spent, as the week before, in 0 calls of 0 people"
     assert "Nobody spent anything." in digest_texts.html(found)

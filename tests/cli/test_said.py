@@ -15,7 +15,7 @@ from cli.kit import app
 from spendgate.cli import call_explained, exec_
 from spendgate.cli.options import existing_state
 from spendgate.config import prices
-from spendgate.config.last_good import whole
+from spendgate.config.sources import whole
 from spendgate.errors import StateError
 
 _ROW = {

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from spendgate.config.bundle import Bundle
 from spendgate.config.includes import BYTES_MAX_ALL, FILES_MAX
-from spendgate.config.last_good import load
 from spendgate.config.policy_file import parse_policy
+from spendgate.config.sources import load
 from spendgate.errors import PolicyError
 from spendgate.fitting import model_refusal, scopes
 from spendgate.policy import Policy

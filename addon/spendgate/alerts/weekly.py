@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
-from spendgate import digest_texts
+from spendgate import digest_sections, digest_texts
 from spendgate.alerts import routing
 from spendgate.alerts.digesting import gathered
 from spendgate.digest import Digest, Prices, week_to_tell
@@ -91,6 +91,6 @@ def message(digest: Digest, policy: Policy, week: Bounds, now_ms: int) -> AlertR
         window=week.key, severity=routing.DIGEST, at_ms=now_ms, again_ms=None, person=None,
         team=team.lineage if team else (), owner=owner_of(policy, team.lineage if team else ()),
         spent_nanos=digest.spent_nanos, mark_nanos=digest.before_nanos, calls=digest.calls, of_calls=None,
-        text=f"{digest_texts.title(digest)}: {digest_texts.headline(digest)}",
+        text=f"{digest_sections.title(digest)}: {digest_sections.headline(digest)}",
         command=shlex.join(["spendgate", "digest", "--week", str(digest.first_day), *of]), policy_hash=policy.hash,
     )  # fmt: skip

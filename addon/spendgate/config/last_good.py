@@ -8,46 +8,20 @@ copy's is verified again at each start, so that whoever edits the copy has gaine
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass, replace
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from spendgate.config import kept_copy
 from spendgate.config.believing import Latest, believed
-from spendgate.config.bundle import Bundle, Fetched, Gathering, Held, gathered, read_main, unreadable
+from spendgate.config.bundle import Bundle, Fetched, Gathering, Held, gathered, unreadable
 from spendgate.config.paths import State, write_private
 from spendgate.config.people import Known
 from spendgate.config.policy_file import UNCHECKED, parse_policy
+from spendgate.config.sources import DEFAULT_NAME, Source, default, in_faults, named
 from spendgate.config.trust import Trust
 from spendgate.errors import PolicyError, StateError, Why
 from spendgate.policy import Policy
-
-DEFAULT_NAME = "policies/default.yaml"
-Source = Path | Fetched
-
-
-def load(path: Path, known: Known = UNCHECKED) -> Policy:
-    """The policy in a file and in those that it includes. Raises PolicyError with every fault, also where one cannot be read."""
-    found = Gathering(path)
-    return parse_policy(found.main, str(path), known, beside=found.beside)
-
-
-def default(known: Known = UNCHECKED) -> Policy:
-    """The policy that `spendgate run` uses without `--policy`."""
-    return parse_policy(default_bytes(), DEFAULT_NAME, known)
-
-
-def default_bytes() -> bytes:
-    """`policies/default.yaml`, from the installed package or the checkout.
-
-    A wheel carries the file inside the package (pyproject, `force-include`); in a checkout it stands where people look.
-    Raises PolicyError where neither has it.
-    """
-    packed = files("spendgate").joinpath("default.yaml")
-    if packed.is_file():
-        return packed.read_bytes()
-    return read_main(Path(__file__).parents[3] / DEFAULT_NAME)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +83,6 @@ class LastGood:
     def __init__(self, state: State, trust: Trust | None = None, *, command: bool = False) -> None:
         places = (state.last_good_policy, state.command_policy)
         self._text, self._other = reversed(places) if command else places
-        self._about = self._text.with_suffix(".json")
         self._trust = trust
 
     def start(self, source: Source | None, now_ms: int, known: Known = UNCHECKED) -> InForce:
@@ -162,8 +135,8 @@ class LastGood:
     def policy(self, copy: bytes = b"") -> Policy:
         """The copy, whatever file it was read from, or the policy of another `InForce.copy`. Raises PolicyError where none can
         be read."""
-        about = _read(copy) if copy else _told(self._text)
-        found = _bundle(about, self._text)
+        about = kept_copy.read(copy) if copy else kept_copy.told(self._text)
+        found = kept_copy.bundle_of(about, self._text)
         if found is None:
             raise PolicyError((f"{self._text}: is no whole copy of a policy; restart the gate",))
         return parse_policy(found.main, str(about["source"]), beside=found.beside)
@@ -183,7 +156,7 @@ class LastGood:
         try:
             origin = self._gathered(source)
             kept = self._kept(name, known)
-            policy, signed = believed(origin, str(_file(source)), known, self._trust, self._latest(name, kept, current))
+            policy, signed = believed(origin, in_faults(source), known, self._trust, self._latest(name, kept, current))
             found = origin.bundle
             since_ms = kept.since_ms if kept is not None and kept.policy.hash == policy.hash else now_ms
             copy = self._keep(found, name, since_ms, policy.validity.revision)
@@ -205,31 +178,25 @@ class LastGood:
 
     def _keep(self, found: Bundle, source: str, since_ms: int, revision: int | None) -> bytes:
         """One file is the copy, written whole or not at all, and given back; the other, before it, is for people to read."""
-        included = {name: (data or b"").decode() for name, data in found.included}
-        about = {
-            "source": source, "since_ms": since_ms, "sha256": found.digest, "revision": revision,
-            "text": found.main.decode(), "included": included,
-            "signature": found.signature.decode() if found.signature is not None else None,
-        }  # fmt: skip
-        copy = json.dumps(about).encode()
+        copy = kept_copy.copy_of(found, source, since_ms, revision)
         try:
             write_private(self._text, found.main)
-            write_private(self._about, copy)
+            write_private(kept_copy.beside(self._text), copy)
         except OSError as fault:
             raise StateError(f"{self._text}: cannot keep the policy: {fault.strerror or fault}") from fault
         return copy
 
     def _both(self) -> tuple[tuple[Path, dict[str, Any]], ...]:
         """What was kept in either place, the newest revision first; its own before the other's."""
-        found = tuple((file, _told(file)) for file in (self._text, self._other))
-        return tuple(sorted(found, key=lambda each: -_revision(each[1])))
+        found = tuple((file, kept_copy.told(file)) for file in (self._text, self._other))
+        return tuple(sorted(found, key=lambda each: -kept_copy.revision_of(each[1])))
 
     def _kept(self, source: str, known: Known) -> InForce | None:
         """The good copy of this source; None where there is none that can be read."""
         return next((kept for file, about in self._both() if (kept := self._copied(file, about, source, known))), None)
 
     def _copied(self, file: Path, about: dict[str, Any], source: str, known: Known) -> InForce | None:
-        found = _bundle(about, file)
+        found = kept_copy.bundle_of(about, file)
         if found is None or about.get("source") != source:
             return None
         try:
@@ -260,55 +227,3 @@ class LastGood:
                 return Latest(revision, None, None)
             revision = max(revision, kept.policy.validity.revision or 0)
         return Latest(revision, str(about.get("sha256")), kept.policy.hash if kept else None)
-
-
-def _told(text: Path) -> dict[str, Any]:
-    """What was kept beside this text; empty where it cannot be read."""
-    try:
-        return _read(text.with_suffix(".json").read_bytes())
-    except OSError:
-        return {}
-
-
-def _read(copy: bytes) -> dict[str, Any]:
-    try:
-        about = json.loads(copy)
-    except ValueError:
-        return {}
-    return about if isinstance(about, dict) else {}
-
-
-def _revision(about: dict[str, Any]) -> int:
-    found = about.get("revision")
-    return found if isinstance(found, int) else -1
-
-
-def _bundle(about: dict[str, Any], text_file: Path) -> Bundle | None:
-    """The copy's bytes; None where they are not those that were kept."""
-    text = about.get("text")
-    try:
-        included = tuple((str(name), str(text).encode()) for name, text in about.get("included", {}).items())
-        signature = about.get("signature")
-        signature = signature.encode() if isinstance(signature, str) else None
-        # Earlier versions had the text in its own file alone.
-        found = Bundle(text.encode() if isinstance(text, str) else text_file.read_bytes(), included, signature)
-    except (OSError, AttributeError, UnicodeEncodeError):
-        return None
-    return found if about.get("sha256") == found.digest else None
-
-
-def named(source: Source) -> str:
-    """What a policy's source is called: its whole path, or its URL."""
-    return str(whole(source)) if isinstance(source, Path) else source.url
-
-
-def whole(path: Path) -> Path:
-    """The whole path without `..`: the names as they were typed, but where a link is gone through on the way up."""
-    typed = path.absolute()
-    plain = os.path.normpath(typed)
-    return Path(plain if os.path.realpath(plain) == os.path.realpath(typed) else os.path.realpath(typed))
-
-
-def _file(source: Source) -> Path | str:
-    """How faults name the policy file."""
-    return source if isinstance(source, Path) else source.url

@@ -13,21 +13,11 @@ from pathlib import Path
 from watchfiles import awatch
 
 from spendgate.config.bundle import looked, unreadable
-from spendgate.config.last_good import (
-    DEFAULT_NAME,
-    InForce,
-    LastGood,
-    Refused,
-    Source,
-    default,
-    default_bytes,
-    load,
-    named,
-    whole,
-)
+from spendgate.config.last_good import InForce, LastGood, Refused
 from spendgate.config.people import Known
 from spendgate.config.policy_file import UNCHECKED
 from spendgate.config.reading import apart
+from spendgate.config.sources import DEFAULT_NAME, Source, default, default_bytes, load, named, whole
 from spendgate.errors import PolicyError, SpendgateError, StateError
 
 __all__ = [
