@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from end_to_end import world
@@ -20,7 +21,7 @@ PRODUCT = (sys.executable, "-W", "ignore", str(Path(__file__).with_name("without
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there it is no simulation")
 def test_a_gate_starts_counts_and_ends(provider: Provider, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`run` to its end by a signal, with a metered call; `status` tells of it. Whose a call is, is not known there yet."""
+    """`run` to its end by a signal, with a metered call, which is of the account that made it; `status` tells of it."""
     monkeypatch.setattr(world, "PRODUCT", PRODUCT)
     with running_gate(folder, provider, policy(folder), USERNAME="alice") as gate:
         body = {"model": MODEL, "max_tokens": 20, "messages": [{"role": "user", "content": "hi"}]}
@@ -31,6 +32,8 @@ def test_a_gate_starts_counts_and_ends(provider: Provider, folder: Path, monkeyp
     (row,) = gate.calls()
     assert (row["state"], row["input_tokens"], row["output_tokens"]) == ("settled", 10, 5)
     assert row["cost_nanos"] > 0
+    mine = psutil.Process().username()
+    assert (row["person"], row["account_os"], row["process"]) == (mine, mine, Path(sys.executable).resolve().name)
     words = [*PRODUCT, "status", "--state", str(gate.state), "--format", "json"]
     told = subprocess.run(words, capture_output=True, text=True, env=environment(folder, USERNAME="alice"), check=False)
     assert (told.returncode, json.loads(told.stdout)["ledger"]["rows"]) == (0, 1), told.stderr

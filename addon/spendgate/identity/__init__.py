@@ -14,6 +14,14 @@ def system_lookup() -> Lookup:
         from spendgate.identity.linux import LinuxLookup  # noqa: PLC0415
 
         return LinuxLookup()
+    if platform.system() == "Darwin":
+        from spendgate.identity.macos import MacLookup  # noqa: PLC0415
+
+        return MacLookup()
+    if platform.system() == "Windows":
+        from spendgate.identity.windows import WindowsLookup  # noqa: PLC0415
+
+        return WindowsLookup()
     from spendgate.identity.unsupported import UnsupportedLookup  # noqa: PLC0415
 
     return UnsupportedLookup()
