@@ -16,10 +16,10 @@ import pytest
 from identity.connecting import accepted, client, end
 from spendgate.attribution import BROWSER, NAMED_BROWSER, Evidence
 from spendgate.identity import windows
-from spendgate.identity.interface import Endpoints
+from spendgate.identity.interface import Connection, Endpoints
 from spendgate.identity.processes import describe
 from spendgate.identity.told import GONE, NOT_HERE
-from spendgate.identity.windows import NO_ACCOUNT, Held, WindowsLookup
+from spendgate.identity.windows import NO_ACCOUNT, WindowsLookup
 
 HERE, GATE = ("127.0.0.1", 50_001), ("127.0.0.1", 8080)
 ENDS = Endpoints(HERE, GATE)
@@ -73,18 +73,21 @@ def test_the_repository_of_ones_own_process_is_known(server: socket.socket, tmp_
     ("held", "why"),
     [
         pytest.param([], NOT_HERE, id="another machine's"),
-        pytest.param([(GATE, HERE, os.getpid())], NOT_HERE, id="the gate's end of it"),
-        pytest.param([(("127.0.0.2", 50_001), GATE, os.getpid())], NOT_HERE, id="the same ports at another address"),
-        pytest.param([(HERE, GATE, 0)], GONE, id="the system's, which keeps what has ended"),
-        pytest.param([(HERE, GATE, None)], GONE, id="nobody's"),
-        pytest.param([(HERE, GATE, 2**22 + 1)], GONE, id="its process has gone"),
-        pytest.param([(("?", 50_001), GATE, 1)], "the system could not be asked", id="no address"),
+        pytest.param([Connection(GATE, HERE, os.getpid())], NOT_HERE, id="the gate's end of it"),
         pytest.param(
-            [(HERE, ("::ffff:127.0.0.1", 8080), 0), (HERE, GATE, os.getpid())], None, id="of two the held one"
+            [Connection(("127.0.0.2", 50_001), GATE, os.getpid())], NOT_HERE, id="the same ports at another address"
+        ),
+        pytest.param([Connection(HERE, GATE, None)], GONE, id="nobody's"),
+        pytest.param([Connection(HERE, GATE, 2**22 + 1)], GONE, id="its process has gone"),
+        pytest.param([Connection(("?", 50_001), GATE, 1)], "the system could not be asked", id="no address"),
+        pytest.param(
+            [Connection(HERE, ("::ffff:127.0.0.1", 8080), None), Connection(HERE, GATE, os.getpid())],
+            None,
+            id="of two the held one",
         ),
     ],
 )
-def test_what_is_not_sure_is_not_said(held: list[Held], why: str | None) -> None:
+def test_what_is_not_sure_is_not_said(held: list[Connection], why: str | None) -> None:
     """With the reason, and as not known: nobody's row is anybody's."""
     asked = WindowsLookup(lambda: held)
     peer = asked.process(asked.owner(ENDS), ENDS)
@@ -101,7 +104,7 @@ def test_what_is_not_sure_is_not_said(held: list[Held], why: str | None) -> None
 def test_a_system_that_does_not_answer_is_a_reason(fault: Exception) -> None:
     """Nothing is raised."""
 
-    def fail() -> Iterable[Held]:
+    def fail() -> Iterable[Connection]:
         raise fault
 
     peer = WindowsLookup(fail).process(WindowsLookup(fail).owner(ENDS), ENDS)
@@ -111,7 +114,7 @@ def test_a_system_that_does_not_answer_is_a_reason(fault: Exception) -> None:
 
 def test_whose_a_process_is_may_be_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     """Then the process is told, and why its account is not; asked again at its next connection, until it is known."""
-    asked, denied = WindowsLookup(lambda: [(HERE, GATE, os.getpid())]), True
+    asked, denied = WindowsLookup(lambda: [Connection(HERE, GATE, os.getpid())]), True
     real = psutil.Process.username
 
     def username(process: psutil.Process) -> str:
@@ -163,7 +166,7 @@ def test_programs_of_windows_are_told(monkeypatch: pytest.MonkeyPatch, program: 
     mine = describe(os.getpid())
     assert mine is not None
     monkeypatch.setattr(windows, "describe", lambda _pid: replace(mine, path=program))
-    asked = WindowsLookup(lambda: [(HERE, GATE, os.getpid())])
+    asked = WindowsLookup(lambda: [Connection(HERE, GATE, os.getpid())])
     peer = asked.process(asked.owner(ENDS), ENDS)
     assert (peer.browser, peer.process) == (browser, program.rpartition("\\")[2])
     assert "alice" not in (peer.process_path or "")

@@ -23,6 +23,32 @@ class Endpoints:
     remote: Address
 
 
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """A TCP connection of this machine, as the system's table has it."""
+
+    local: Address
+    remote: Address
+    pid: int | None
+    """None: nobody's any more, or another account's, which this one may not see."""
+    open: bool = True
+    """Established, or about to be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A process that runs."""
+
+    pid: int
+    account: str
+    path: str
+    """Of its program's file; its name where that is not shown."""
+    tool: str
+    """Empty: not known."""
+    browser: str | None
+    """As `Peer.browser`."""
+
+
 class Lookup(Protocol):
     """Asks the operating system. Must be called when the connection opens: later the process may have gone."""
 

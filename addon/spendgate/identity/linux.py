@@ -14,15 +14,17 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
+
 from spendgate.attribution import Evidence, Peer
 from spendgate.identity.accounts import Accounts, home_of, login_uid, people_from_uid
 from spendgate.identity.browsers import browser_of
 from spendgate.identity.cgroups import Cgroups
-from spendgate.identity.interface import Endpoints
-from spendgate.identity.processes import Descriptions, Finder, Process
+from spendgate.identity.interface import Endpoints, Program
+from spendgate.identity.processes import Descriptions, Finder, Process, describe
 from spendgate.identity.project import project_of
 from spendgate.identity.sock_diag import Owner, SockDiag
-from spendgate.identity.told import GONE, HIDDEN, NOT_HERE, told
+from spendgate.identity.told import GONE, HIDDEN, NOT_HERE, program, told
 
 _KEEP_S = 30
 _KEPT_MAX = 1024
@@ -30,6 +32,19 @@ _KEPT_MAX = 1024
 
 def _as_is(_uid: int) -> AbstractContextManager[None]:
     return nullcontext()
+
+
+def program_of(pid: int) -> Program | None:
+    """What runs as this process; None where it has gone."""
+    found = describe(pid)
+    try:
+        uid = psutil.Process(pid).uids().effective
+    except psutil.Error:
+        return None
+    if found is None:
+        return None
+    browser = browser_of(found.path or found.name, f"/proc/{pid}/exe")
+    return program(found, Accounts().name(uid, now_s=0), browser)
 
 
 class LinuxLookup:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import psutil
@@ -19,15 +19,29 @@ from spendgate.attribution import Evidence, Peer
 from spendgate.identity import pcblist
 from spendgate.identity.accounts import Accounts, home_of, login_uid
 from spendgate.identity.browsers import browser_of
-from spendgate.identity.interface import Endpoints
+from spendgate.identity.interface import Connection, Endpoints, Program
 from spendgate.identity.processes import Process, describe
 from spendgate.identity.project import project_of
-from spendgate.identity.told import GONE, HIDDEN, NOT_HERE, told
+from spendgate.identity.told import GONE, HIDDEN, NOT_HERE, program, told
 
 PEOPLE_FROM_UID = 501
 """The first account that the system's setup makes; below it are services."""
 _ADMINISTRATORS = ("/Applications/", "/System/")
 """Where programs are an administrator's to install. Elsewhere a person may link to root's files under any name."""
+
+
+def connections() -> Iterator[Connection]:
+    """Those of this machine, of every account. Raises OSError, ValueError."""
+    for row in pcblist.rows(pcblist.read()):
+        yield Connection(row.local, row.remote, row.pid, row.state in (pcblist.ESTABLISHED, pcblist.SYN_SENT))
+
+
+def program_of(pid: int) -> Program | None:
+    """What runs as this process; None where it has gone."""
+    found, uids = describe(pid), _uids(pid)
+    if found is None or not uids:
+        return None
+    return program(found, Accounts().name(uids[0], now_s=0), _browser(found))
 
 
 class MacLookup:
@@ -69,7 +83,6 @@ class MacLookup:
     def _read(self, peer: Peer, found: Process) -> Peer:
         uid = peer.uid or 0
         login = login_uid(uid, None, found.ancestors, from_uid=PEOPLE_FROM_UID)
-        file = found.path if found.path and found.path.startswith(_ADMINISTRATORS) else None
         return told(
             peer,
             found,
@@ -77,8 +90,13 @@ class MacLookup:
             home=home_of(uid),
             # With nobody's rights but that person's own: root must not read a repository's configuration with root's.
             project=project_of(found.directory) if found.directory is not None and uid == os.geteuid() else None,
-            browser=browser_of(found.path or found.name, file),
+            browser=_browser(found),
         )
+
+
+def _browser(found: Process) -> str | None:
+    file = found.path if found.path and found.path.startswith(_ADMINISTRATORS) else None
+    return browser_of(found.path or found.name, file)
 
 
 def _uid(row: pcblist.Row) -> int | None:

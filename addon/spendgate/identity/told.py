@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import PurePath, PurePosixPath
 
 from spendgate.attribution import Peer
+from spendgate.identity.interface import Program
 from spendgate.identity.processes import Process
 from spendgate.identity.tools import tool_of
 from spendgate.privacy import without_home
@@ -37,6 +38,12 @@ def told(
         project=project,
         browser=browser,
     )
+
+
+def program(found: Process, account: str, browser: str | None) -> Program:
+    """The process for people who look at the machine. Pure."""
+    path = found.path or found.name
+    return Program(found.pid, account, path, tool_of(path, found.arguments, found.name) or "", browser)
 
 
 def _plain(name: str) -> str:

@@ -19,32 +19,31 @@ import psutil
 
 from spendgate.attribution import BROWSER, NAMED_BROWSER, Evidence, Peer
 from spendgate.identity.browsers import is_browser
-from spendgate.identity.interface import Address, Endpoints, address
+from spendgate.identity.connections import connections
+from spendgate.identity.interface import Address, Connection, Endpoints, Program, address
 from spendgate.identity.processes import Process, describe
 from spendgate.identity.project import project_of
-from spendgate.identity.told import GONE, NOT_HERE, told
+from spendgate.identity.told import GONE, NOT_HERE, program, told
 
 NO_ACCOUNT = "whose the process is, is not shown to the gate's account: run it as an administrator or as the system"
 _COMPUTER_LETTERS = 15
 """Of a computer's name in that of its accounts (NetBIOS)."""
 _KEPT_MAX = 1024
-Held = tuple[Address, Address, int | None]
-"""Local end, remote end, process."""
+HIDDEN_ACCOUNT = "an account that is not shown"
 
 
-def table() -> Iterable[Held]:
-    """The connections of this machine. Raises OSError, RuntimeError, psutil.Error."""
-    return (
-        ((each.laddr[0], each.laddr[1]), (each.raddr[0], each.raddr[1]), each.pid)
-        for each in psutil.net_connections("tcp")
-        if each.laddr and each.raddr
-    )
+def program_of(pid: int) -> Program | None:
+    """What runs as this process; None where it has gone. An account that is not shown is said to be so."""
+    found = describe(pid)
+    if found is None:
+        return None
+    return program(found, account_of(pid) or HIDDEN_ACCOUNT, _browser(found.path or found.name))
 
 
 class WindowsLookup:
     """The `Lookup` of Windows. Accounts have names and no numbers: `uid` is never known."""
 
-    def __init__(self, held: Callable[[], Iterable[Held]] = table) -> None:
+    def __init__(self, held: Callable[[], Iterable[Connection]] = connections) -> None:
         self._held = held
         self._own = own_account()
         self._accounts: OrderedDict[tuple[int, int], str] = OrderedDict()
@@ -57,7 +56,7 @@ class WindowsLookup:
     def process(self, peer: Peer, ends: Endpoints) -> Peer:
         """Process and account."""
         pid, why = self._ask(ends)
-        if not pid:  # 0 is the system's own, to which it gives what has ended
+        if pid is None:
             return replace(peer, evidence=Evidence.NONE, why_unknown=why or GONE)
         with self._one_at_a_time:
             found = describe(pid)
@@ -69,13 +68,13 @@ class WindowsLookup:
         try:
             wanted = _ends(ends.local, ends.remote)
             # Most of the table has other ports, and need not be understood.
-            near = (each for each in self._held() if (each[0][1], each[1][1]) == (ends.local[1], ends.remote[1]))
-            held = [pid for local, remote, pid in near if _ends(local, remote) == wanted]
+            near = (each for each in self._held() if (each.local[1], each.remote[1]) == (ends.local[1], ends.remote[1]))
+            held = [each.pid for each in near if _ends(each.local, each.remote) == wanted]
         except (psutil.Error, OSError, RuntimeError, ValueError) as error:
             return None, f"the system could not be asked: {error}"
         if not held:
             return None, NOT_HERE
-        return next((pid for pid in held if pid), None), None
+        return next((pid for pid in held if pid is not None), None), None
 
     def _account(self, found: Process) -> str | None:
         """Asked once for each process: a directory server may have to be asked for the name."""
