@@ -13,8 +13,8 @@ import sys
 from pathlib import Path
 from typing import Final
 
-_NAME: Final = f"python{sys.version_info.major}.{sys.version_info.minor}"
-_LEFT: Final = (
+NAME: Final = f"python{sys.version_info.major}.{sys.version_info.minor}"
+LEFT: Final = (
     "test",
     "idlelib",
     "tkinter",
@@ -25,7 +25,7 @@ _LEFT: Final = (
     "pydoc_data",
     "__pycache__",
 )
-_LEFT_TOO: Final = ("config-*", "_tkinter.*", "_test*.so", "_xx*.so", "xxlimited*.so", "_ctypes_test*.so")
+LEFT_TOO: Final = ("config-*", "_tkinter.*", "_test*.so", "_xx*.so", "xxlimited*.so", "_ctypes_test*.so")
 _SYSTEMS: Final = ("/usr", "/usr/local")
 _SHOWN: Final = """
 import ctypes, curses, hashlib, sqlite3, ssl, sys, zlib
@@ -41,14 +41,14 @@ def bundle(home: Path) -> Path:
             f"the Python of .venv is the system's ({base}) and cannot be taken along: "
             "make .venv with one of pyenv's or uv's, for instance by `uv venv --seed --python 3.13`"
         )
-    library = home / "lib" / _NAME
-    shutil.copytree(base / "lib" / _NAME, library, ignore=shutil.ignore_patterns(*_LEFT, *_LEFT_TOO))
+    library = home / "lib" / NAME
+    shutil.copytree(base / "lib" / NAME, library, ignore=shutil.ignore_patterns(*LEFT, *LEFT_TOO))
     (home / "bin").mkdir()
-    shutil.copy(base / "bin" / _NAME, home / "bin" / _NAME)
-    (home / "bin" / "python3").symlink_to(_NAME)
-    for shared in (base / "lib").glob(f"lib{_NAME}.so.*"):
+    shutil.copy(base / "bin" / NAME, home / "bin" / NAME)
+    (home / "bin" / "python3").symlink_to(NAME)
+    for shared in (base / "lib").glob(f"lib{NAME}.so.*"):
         shutil.copy(shared, home / "lib" / shared.name)
-    for file in (home / "bin" / _NAME, *(home / "lib").glob("*.so.*"), *library.glob("lib-dynload/*.so")):
+    for file in (home / "bin" / NAME, *(home / "lib").glob("*.so.*"), *library.glob("lib-dynload/*.so")):
         file.chmod(0o755)
         subprocess.run(["strip", "--strip-unneeded", file], check=True)
         file.write_bytes(moved(file.read_bytes(), f"{base}/lib".encode()))
@@ -72,7 +72,7 @@ def moved(elf: bytes, library: bytes) -> bytes:
 
 def _check(home: Path, base: Path) -> None:
     """Run it where it now lies. Raises ValueError where it still takes anything from where it was made."""
-    words = [str(home / "bin" / _NAME), "-IB", "-c", _SHOWN]
+    words = [str(home / "bin" / NAME), "-IB", "-c", _SHOWN]
     env = {name: text for name, text in os.environ.items() if name != "LD_LIBRARY_PATH"}
     done = subprocess.run(words, capture_output=True, text=True, check=False, env=env)
     if done.returncode:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from spendgate.doctor.autoconfig import DISCOVERED, AutoConfig, checks, configured
+from spendgate.doctor.autoconfig import DISCOVERED, AutoConfig, checks, configured, macos, windows
 from spendgate.doctor.interface import State
 
 URL = "https://it:secret@pac.acme.example:8443/proxy.pac?token=secret"
@@ -72,3 +73,36 @@ def test_gnome_is_asked_by_its_program(tmp_path: Path, monkeypatch: pytest.Monke
     assert configured({}, tmp_path) == (AutoConfig("GNOME's settings", "https://a.example/p.pac"),)
     program.write_text("#!/bin/sh\nexit 1\n")
     assert configured({}, tmp_path) == ()
+
+
+_MAC = """<dictionary> {
+  ExceptionsList : <array> {
+    0 : *.local
+  }
+  HTTPSEnable : 1
+  HTTPSPort : 8080
+  HTTPSProxy : 127.0.0.1
+  ProxyAutoConfigEnable : %d
+  ProxyAutoConfigURLString : https://it:secret@pac.acme.example:8443/proxy.pac?token=secret
+  ProxyAutoDiscoveryEnable : %d
+}
+"""
+_KEY = r"HKEY_CURRENT_USER\Software\Microsoft\Windows\CurrentVersion\Internet Settings"
+
+
+@pytest.mark.parametrize(
+    ("found", "wheres"),
+    [
+        pytest.param(macos(_MAC % (1, 0)), [PLAIN], id="macOS, a file"),
+        pytest.param(macos(_MAC % (0, 1)), [DISCOVERED], id="macOS, WPAD"),
+        pytest.param(macos(_MAC % (0, 0)), [], id="macOS, switched off"),
+        pytest.param(macos(""), [], id="macOS, no word"),
+        pytest.param(windows(f"\r\n{_KEY}\r\n    AutoConfigURL    REG_SZ    {URL}\r\n\r\n"), [PLAIN], id="Windows"),
+        pytest.param(
+            windows("ERROR: The system was unable to find the specified registry key."), [], id="Windows, none"
+        ),
+    ],
+)
+def test_other_systems_settings(found: Iterator[AutoConfig], wheres: list[str]) -> None:
+    """As their own programs print them, without what may be secret."""
+    assert [each.where for each in found] == wheres

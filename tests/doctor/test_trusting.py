@@ -114,3 +114,28 @@ def test_variables_are_those_that_are_set(tool: Tool) -> None:
     assert {*tool.replacing} - {"JAVA_TOOL_OPTIONS"} <= {*REPLACING}
     assert tool.adding in ("", ADDING, *REPLACING)
     assert bool(tool.switch[0]) <= (Store.SYSTEM in tool.stores)
+
+
+@pytest.mark.parametrize(
+    ("tool", "material", "yes", "words"),
+    [
+        pytest.param(
+            "claude-code", has(NODE_EXTRA_CA_CERTS=("/x", True)), True, "NODE_EXTRA_CA_CERTS", id="a variable adds"
+        ),
+        pytest.param(
+            "git", has({Store.SYSTEM: True}, GIT_SSL_CAINFO=("/x", False)), False, "GIT_SSL_CAINFO", id="replaces"
+        ),
+        pytest.param(
+            "claude-code", has({Store.SYSTEM: True}), None, "measured on Linux alone", id="by the store alone"
+        ),
+        pytest.param("codex", has(), False, "has not our certificate", id="by nothing"),
+    ],
+)
+def test_where_programs_were_never_measured(tool: str, material: Material, yes: bool | None, words: str) -> None:
+    """Variables mean what they mean everywhere; what a program takes from the store of another system is not known."""
+    found = trusts(BY_NAME[tool], material, "push it with the MDM")
+    assert found.yes is yes
+    assert words in found.why
+    assert "spendgate ca trust" not in found.remedy
+    if words == "has not our certificate":
+        assert found.remedy == "push it with the MDM"

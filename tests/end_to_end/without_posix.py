@@ -17,6 +17,7 @@ import shutil
 import signal
 import socket
 import ssl
+import subprocess
 import sys
 import types
 from typing import Any, NoReturn
@@ -41,6 +42,10 @@ OURS = (
     "spendgate.cli.run_",
     "spendgate.cli.serving",
     "spendgate.cli.status",
+    "spendgate.cli.doctor",
+    "spendgate.cli.doctor_shown",
+    "spendgate.cli.examining",
+    "spendgate.doctor.osquery",
     "spendgate.standin",
 )
 
@@ -59,6 +64,9 @@ def take_away() -> None:
     sys.modules["msvcrt"] = msvcrt()
     roots = ssl.create_default_context().get_ca_certs(binary_form=True)
     ssl.enum_certificates = lambda _: [(each, "x509_asn", True) for each in roots]  # type: ignore[attr-defined]  # of its store
+    room = shutil.disk_usage("/")
+    shutil.disk_usage = lambda _: room  # which asks Windows in its own words, as `kill` does
+    subprocess.Popen.kill = lambda child: child.send_signal(9)  # type: ignore[method-assign]
     for name in GONE_MODULES:
         sys.modules[name] = None  # type: ignore[assignment]  # importlib's word for: there is none
     for module, names in GONE.items():
@@ -85,13 +93,13 @@ def over_loopback(*_: object, **__: object) -> tuple[socket.socket, socket.socke
 
 
 def msvcrt() -> types.ModuleType:
-    """Its lock of some bytes of a file, by ours."""
+    """Its lock of some bytes of a file, by ours of the whole: as there, it is of who has opened the file, not of the process."""
     made: Any = types.ModuleType("msvcrt")
     made.LK_UNLCK, made.LK_LOCK, made.LK_NBLCK = 0, 1, 2
 
-    def locking(file: int, mode: int, count: int) -> None:
+    def locking(file: int, mode: int, _count: int) -> None:
         how = fcntl.LOCK_UN if mode == made.LK_UNLCK else fcntl.LOCK_EX | fcntl.LOCK_NB
-        fcntl.lockf(file, how, count, os.lseek(file, 0, os.SEEK_CUR))
+        fcntl.flock(file, how)
 
     made.locking = locking
     return made

@@ -20,16 +20,10 @@ from spendgate.identity.interface import Endpoints
 if sys.platform != "linux":
     pytest.skip("netlink and /proc are Linux", allow_module_level=True)
 
+from identity.connecting import CLIENT, accepted, client, end
 from spendgate.identity import linux
-from spendgate.identity.linux import GONE, LinuxLookup
-
-CLIENT = """
-    import os, socket, sys
-    sockets = [socket.create_connection(("127.0.0.1", int(sys.argv[1]))) for _ in range(int(sys.argv[2]))]
-    if len(sys.argv) > 3:
-        os._exit(0)
-    sys.stdin.read()
-"""
+from spendgate.identity.linux import LinuxLookup
+from spendgate.identity.told import GONE
 
 
 @pytest.fixture
@@ -37,25 +31,6 @@ def server() -> Iterator[socket.socket]:
     """Listens for the clients of a test."""
     with socket.create_server(("127.0.0.1", 0), backlog=1000) as made:
         yield made
-
-
-def client(
-    server: socket.socket, count: int = 1, *more: str, uid: int | None = None, **options: object
-) -> subprocess.Popen[bytes]:
-    """A process that opens `count` connections, and holds them until its input closes."""
-    command = ["/usr/bin/python3", "-c", textwrap.dedent(CLIENT), str(server.getsockname()[1]), str(count), *more]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, user=uid, **options)  # type: ignore[call-overload,no-any-return]
-
-
-def accepted(server: socket.socket) -> tuple[socket.socket, Endpoints]:
-    """The next connection and the client's view of its ends."""
-    connection, peer = server.accept()
-    return connection, Endpoints(peer, connection.getsockname())
-
-
-def end(started: subprocess.Popen[bytes]) -> None:
-    """Let a client finish."""
-    started.communicate()
 
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to act as another account")

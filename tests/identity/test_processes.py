@@ -6,12 +6,13 @@ import os
 import platform
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from spendgate.identity import processes
+from spendgate.identity import processes, system_lookup
 from spendgate.identity.cgroups import Cgroups, mount_point
 from spendgate.identity.interface import Endpoints
 from spendgate.identity.processes import Finder, describe
@@ -151,3 +152,13 @@ def test_a_system_without_a_look_up_says_so() -> None:
 
     assert (peer.account, peer.why_unknown) == (None, "connections are not looked up on Plan 9")
     assert lookup.process(peer, Endpoints(("192.0.2.1", 1), ("192.0.2.2", 2))) == peer
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="its own has no accounts of POSIX")
+@pytest.mark.parametrize(
+    ("system", "lookup"), [("Darwin", "MacLookup"), ("Windows", "WindowsLookup"), ("Plan 9", "UnsupportedLookup")]
+)
+def test_each_system_has_its_own(monkeypatch: pytest.MonkeyPatch, system: str, lookup: str) -> None:
+    """By its name."""
+    monkeypatch.setattr(platform, "system", lambda: system)
+    assert type(system_lookup()).__name__ == lookup

@@ -10,12 +10,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from spendgate.identity.interface import Endpoints
+from spendgate.identity.interface import Endpoints, address
 
 if sys.platform != "linux":
     pytest.skip("sock_diag is Linux", allow_module_level=True)
 
-from spendgate.identity.sock_diag import SockDiag, address
+from spendgate.identity.sock_diag import SockDiag
 
 
 @pytest.fixture

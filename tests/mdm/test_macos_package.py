@@ -1,4 +1,4 @@
-"""The script that makes a package on a Mac, with a stand-in for Apple's pkgbuild that keeps what it was given."""
+"""The script that makes a package on a Mac, with stand-ins for Apple's tools that keep what they were given."""
 
 from __future__ import annotations
 
@@ -9,6 +9,12 @@ import pytest
 
 from mdm.kit import made
 
+PRODUCTBUILD = """#!/bin/sh
+printf '%s\\n' "$@" > "$KEPT/product"
+[ -f "$2" ] || exit 1
+for last; do :; done
+touch "$last"
+"""
 PKGBUILD = """#!/bin/sh
 printf '%s\\n' "$@" > "$KEPT/words"
 cp -R "$4" "$KEPT/scripts"
@@ -26,8 +32,14 @@ def test_the_package_runs_the_installer(tmp_path: Path, identity: str) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     words = (kept / "words").read_text().splitlines()
     assert words[4:8] == ["--identifier", "com.acme.spendgate.settings", "--version", "1.4"]
-    assert words[8:-1] == (["--sign", identity] if identity else [])
-    assert [words[0], words[2], words[-1]] == ["--root", "--scripts", str(out / "spendgate-settings.pkg")]
+    assert [words[0], words[2], len(words)] == ["--root", "--scripts", 9]
+    product = (kept / "product").read_text().splitlines()
+    assert product == [
+        "--package",
+        words[-1],
+        *(["--sign", identity] if identity else []),
+        str(out / "spendgate-settings.pkg"),
+    ]
     assert (out / "spendgate-settings.pkg").exists()
     (script,) = (kept / "scripts").iterdir()
     assert (script.name, script.read_bytes()) == ("postinstall", (out / "install.sh").read_bytes())
@@ -49,8 +61,9 @@ def package(folder: Path, out: Path, *words: str) -> tuple[subprocess.CompletedP
     bin_, kept = folder / "bin", folder / "kept"
     bin_.mkdir()
     kept.mkdir()
-    (bin_ / "pkgbuild").write_text(PKGBUILD)
-    (bin_ / "pkgbuild").chmod(0o755)
+    for name, content in (("pkgbuild", PKGBUILD), ("productbuild", PRODUCTBUILD)):
+        (bin_ / name).write_text(content)
+        (bin_ / name).chmod(0o755)
     env = {"PATH": f"{bin_}:/usr/bin:/bin", "KEPT": str(kept)}
     command = ["sh", str(out / "package.sh"), *words]
     return subprocess.run(command, env=env, capture_output=True, text=True, check=False), kept

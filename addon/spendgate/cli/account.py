@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import sys
 
@@ -10,7 +9,9 @@ import sys
 def own_account() -> str:
     """As the gate names it: asked of the system, since the environment can be set."""
     if sys.platform == "win32":
-        return getpass.getuser()
+        from spendgate.identity import windows  # noqa: PLC0415 - as below, what only Windows has
+
+        return windows.own_account()
     return name_of(os.getuid())
 
 

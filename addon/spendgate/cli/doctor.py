@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +10,6 @@ import typer
 from spendgate.cli.desks import desk
 from spendgate.cli.options import FormatOption, StateOption
 from spendgate.cli.output import Format, emit, emit_json
-from spendgate.errors import StateError
 
 KEYS = ("check", "about", "state", "says", "remedy")
 
@@ -36,9 +34,7 @@ def doctor(
     It looks from where it is run: with this account's variables, rights and processes. As root it sees every account's. It
     changes nothing, and costs and records nothing. Exit status 1 where something is found; what could not be looked at is said.
     """
-    if sys.platform != "linux":
-        raise StateError("`doctor` is not built for this system yet; `spendgate status` tells how the gate is")
-    from spendgate.cli import doctor_shown  # noqa: PLC0415 - Linux alone has what these ask
+    from spendgate.cli import doctor_shown  # noqa: PLC0415 - with what no other command loads
     from spendgate.cli.examining import examined  # noqa: PLC0415 - as above
     from spendgate.doctor.osquery import write  # noqa: PLC0415 - as above
 

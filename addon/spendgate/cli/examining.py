@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -12,7 +13,7 @@ from pathlib import Path
 
 from spendgate.cli import alive, doctor_checks
 from spendgate.cli.desk import Desk
-from spendgate.cli.doctor_system import containers, holding, quic, service
+from spendgate.cli.doctor_here import of_rules, of_service
 from spendgate.cli.environment import no_proxy
 from spendgate.cli.going_around import going_around
 from spendgate.cli.report import Report
@@ -27,6 +28,7 @@ from spendgate.doctor.routing import reaches
 from spendgate.doctor.settings import with_settings
 from spendgate.doctor.trusting import trusts
 from spendgate.errors import SpendgateError
+from spendgate.stores.here import ELSEWHERE
 
 AT_ONCE = 4
 
@@ -67,8 +69,8 @@ def examined(desk: Desk, environ: Mapping[str, str] = os.environ) -> Examined:
         report, health = desk.status(), desk.health()
     except SpendgateError as fault:
         down = Check("gate", "gate", State.FINDING, str(fault), doctor_checks.START)
-        return Examined(now, (down, *service(desk), *holding()))
-    checks = [*doctor_checks.running(report), *service(desk), *doctor_checks.kept(report, health)]
+        return Examined(now, (down, *of_service(desk), *of_rules()))
+    checks = [*doctor_checks.running(report), *of_service(desk), *doctor_checks.kept(report, health)]
     checks += [_way(each, report) for each in report.ways]
     routes, way = asyncio.run(_routes(report, environ))
     checks += ways.environment(routes, no_proxy(_no_proxy(environ), health.hosts)[1])
@@ -84,7 +86,7 @@ def examined(desk: Desk, environ: Mapping[str, str] = os.environ) -> Examined:
         checks += (check for tool in tools for check in _of_tool(tool))
     processes, seen = going_around(report, health, routes)
     checks += seen
-    checks += [*quic(report), *holding(report, health), *containers(report)]
+    checks += of_rules(report, health)
     checks += doctor_checks.unread(report, int(now.timestamp() * 1000))
     return Examined(now, tuple(checks), report, tools, processes, stores)
 
@@ -163,7 +165,8 @@ def _tools(
     for one in found:
         own = with_settings(environ, Path.home()) if one.tool.settings else dict(environ)
         has = material(ours, way.certificate, own, (*one.tool.replacing, one.tool.adding), stores)
-        trusted, reached = trusts(one.tool, has), reaches(one.tool, routes)
+        trusted = trusts(one.tool, has, ELSEWHERE.get(sys.platform, ""))
+        reached = reaches(one.tool, routes)
         if own != environ and not reached.yes:
             reached = _by_settings(own, routes, reached)
         if one.tool.name in said:

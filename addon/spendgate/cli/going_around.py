@@ -18,7 +18,7 @@ def going_around(report: Report, health: Health, routes: Routes) -> tuple[tuple[
     gates = around.Gates(frozenset(health.gate_pids), health.gate_uid, ports)
     try:
         going = around.outward(around.table(), gates)
-    except (psutil.Error, OSError) as fault:
+    except (psutil.Error, OSError, RuntimeError, ValueError) as fault:
         says = f"the socket table cannot be read: {type(fault).__name__}"
         return (), [Check("around", "connections", State.UNSEEN, says, "run it as root")]
     hosts, left = around.resolved(health.hosts, RESOLVED_S) if going else ({}, 0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import shutil
 from dataclasses import dataclass
 
 from spendgate.audit_words import AuditWord
@@ -42,7 +42,7 @@ class Health:
 
 def gathered(state: State, policy: Policy, reader: Reader, sight: Sight, now_ms: int) -> Health:
     """Of this instant. Raises OSError."""
-    disk, reserve = os.statvfs(state.root), reserve_of(state.ledger)
+    reserve = reserve_of(state.ledger)
     failed = AuditWord.GATE_FAILED
     return Health(
         hosts=tuple(sorted(Registry.build(policy.capture).hosts())),
@@ -56,6 +56,6 @@ def gathered(state: State, policy: Policy, reader: Reader, sight: Sight, now_ms:
         )
         if sight.everything
         else None,
-        free_bytes=disk.f_bavail * disk.f_frsize,
+        free_bytes=shutil.disk_usage(state.root).free,
         reserve=reserve.exists() and reserve.stat().st_size == RESERVE_BYTES,
     )

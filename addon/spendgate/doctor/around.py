@@ -7,36 +7,23 @@ the address and the host that resolves to it. A connection that ended before is 
 from __future__ import annotations
 
 import ipaddress
+import platform
 import socket
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
-
-import psutil
+from typing import TYPE_CHECKING
 
 from spendgate.attribution import BROWSER
-from spendgate.identity.accounts import Accounts
-from spendgate.identity.browsers import browser_of
-from spendgate.identity.interface import Endpoints
-from spendgate.identity.processes import describe
-from spendgate.identity.sock_diag import SockDiag
-from spendgate.identity.tools import tool_of
+from spendgate.identity import open_connections, program_of
+from spendgate.identity.interface import Connection, Endpoints
+
+if TYPE_CHECKING:
+    from spendgate.identity.sock_diag import SockDiag
 
 _RESOLVERS = 16
-_STATES = (psutil.CONN_ESTABLISHED, psutil.CONN_SYN_SENT)
-Address = tuple[str, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Socket:
-    """A connection of this machine."""
-
-    local: Address
-    remote: Address
-    pid: int | None
-    """None: another account's, which this one may not see."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,16 +50,15 @@ class Process:
     addresses: tuple[str, ...]
 
 
-def table() -> tuple[Socket, ...]:
-    """The open TCP connections of this network namespace."""
+def table() -> tuple[Connection, ...]:
+    """The open TCP connections of this network namespace. Raises OSError, RuntimeError, ValueError, psutil.Error."""
     return tuple(
-        Socket((_plain(each.laddr[0]), each.laddr[1]), (_plain(each.raddr[0]), each.raddr[1]), each.pid)
-        for each in psutil.net_connections("tcp")
-        if each.laddr and each.raddr and each.status in _STATES
+        replace(each, local=(_plain(each.local[0]), each.local[1]), remote=(_plain(each.remote[0]), each.remote[1]))
+        for each in open_connections()
     )
 
 
-def outward(sockets: Sequence[Socket], gates: Gates) -> tuple[Socket, ...]:
+def outward(sockets: Sequence[Connection], gates: Gates) -> tuple[Connection, ...]:
     """Those to other machines' port 443 that no gate has: neither its own, nor one that it was led. Pure."""
     led = {each.remote for each in sockets if each.local[1] in gates.listeners}
     return tuple(
@@ -115,7 +101,7 @@ def resolved(hosts: Iterable[str], within_s: float) -> tuple[dict[str, str], int
     return found, left
 
 
-def processes(going: Sequence[Socket], hosts: Mapping[str, str]) -> tuple[Process, ...]:
+def processes(going: Sequence[Connection], hosts: Mapping[str, str]) -> tuple[Process, ...]:
     """The visible processes that hold connections to these addresses, each once."""
     held: dict[int, list[str]] = {}
     for each in going:
@@ -125,16 +111,20 @@ def processes(going: Sequence[Socket], hosts: Mapping[str, str]) -> tuple[Proces
     return tuple(each for each in named if each is not None)
 
 
-def hidden(going: Sequence[Socket], hosts: Mapping[str, str], gate_uid: int | None) -> int:
+def hidden(going: Sequence[Connection], hosts: Mapping[str, str], gate_uid: int | None) -> int:
     """How many connections to these addresses are other accounts', but for the gate's."""
     unknown = [each for each in going if each.pid is None and each.remote[0] in hosts]
     if not unknown:
         return 0
+    if platform.system() != "Linux":
+        return len(unknown)  # those tables tell no account of what no process is named for
+    from spendgate.identity.sock_diag import SockDiag  # noqa: PLC0415 - Linux alone has it
+
     diag = SockDiag()
     return sum(1 for each in unknown if _uid(diag, each) != gate_uid)
 
 
-def _uid(diag: SockDiag, one: Socket) -> int | None:
+def _uid(diag: SockDiag, one: Connection) -> int | None:
     try:
         owner = diag.owner(Endpoints(one.local, one.remote))
     except (OSError, ValueError):
@@ -143,20 +133,15 @@ def _uid(diag: SockDiag, one: Socket) -> int | None:
 
 
 def _named(pid: int, addresses: tuple[str, ...], hosts: Mapping[str, str]) -> Process | None:
-    found = describe(pid)
+    found = program_of(pid)
     if found is None:
         return None
-    try:
-        uid = psutil.Process(pid).uids().effective
-    except psutil.Error:
-        return None
-    program = found.path or found.name
     return Process(
         pid=pid,
-        account=Accounts().name(uid, now_s=0),
-        program=program,
-        tool=tool_of(program, found.arguments, found.name) or "",
-        browser=browser_of(program, f"/proc/{pid}/exe") == BROWSER,
+        account=found.account,
+        program=found.path,
+        tool=found.tool,
+        browser=found.browser == BROWSER,
         hosts=tuple(dict.fromkeys(hosts[address] for address in addresses)),
         addresses=addresses,
     )

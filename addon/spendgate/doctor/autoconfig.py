@@ -8,6 +8,8 @@ address means discovery.
 from __future__ import annotations
 
 import configparser
+import platform
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
@@ -19,6 +21,7 @@ from urllib.parse import urlsplit
 from spendgate.doctor.interface import Check, State
 
 DISCOVERED: Final = "WPAD, which any network can answer"
+_INTERNET_SETTINGS: Final = r"HKCU\Software\Microsoft\Windows\CurrentVersion\Internet Settings"
 _SCHEMA: Final = "org.gnome.system.proxy"
 _PATIENCE_S: Final = 5.0
 _KDE: Final = {"2": False, "3": True}
@@ -63,6 +66,7 @@ def _found(environ: Mapping[str, str], home: Path, setting: Setting) -> Iterator
         yield AutoConfig("auto_proxy", _plain(environ["auto_proxy"]))
     if _text(setting("mode")) == "auto":
         yield AutoConfig("GNOME's settings", _plain(_text(setting("autoconfig-url"))))
+    yield from _of_system(platform.system())
     folder = Path(environ.get("XDG_CONFIG_HOME") or home / ".config")
     yield from _kde(_read(folder / "kioslaverc"))
 
@@ -80,12 +84,42 @@ def _kde(text: str) -> Iterator[AutoConfig]:
 
 
 def _gsettings(key: str) -> str:
-    program = shutil.which("gsettings")
+    return _printed("gsettings", "get", _SCHEMA, key)
+
+
+def _of_system(name: str) -> Iterator[AutoConfig]:
+    """macOS' network settings; on Windows this account's."""
+    if name == "Darwin":
+        yield from macos(_printed("scutil", "--proxy"))
+    elif name == "Windows":
+        yield from windows(_printed("reg", "query", _INTERNET_SETTINGS, "/v", "AutoConfigURL"))
+
+
+def macos(printed: str) -> Iterator[AutoConfig]:
+    """What `scutil --proxy` prints: a dictionary, a line for each key. Pure."""
+    kept = dict(re.findall(r"^\s*(ProxyAuto\w+) : (.*)$", printed, re.MULTILINE))
+    if kept.get("ProxyAutoConfigEnable") == "1":
+        yield AutoConfig("macOS' network settings", _plain(kept.get("ProxyAutoConfigURLString", "")))
+    if kept.get("ProxyAutoDiscoveryEnable") == "1":
+        yield AutoConfig("macOS' network settings", DISCOVERED)
+
+
+def windows(printed: str) -> Iterator[AutoConfig]:
+    """What `reg query … /v AutoConfigURL` prints: name, type and value on a line. That discovery is on stands elsewhere. Pure."""
+    found = re.search(r"^\s+AutoConfigURL\s+REG_\w+\s+(\S.*?)\s*$", printed, re.MULTILINE)
+    if found:
+        yield AutoConfig("Windows' Internet settings", _plain(found[1]))
+
+
+def _printed(*words: str) -> str:
+    """What a program of the system prints; empty where it is not here or fails."""
+    program = shutil.which(words[0])
     if program is None:
         return ""
     try:
-        asked = [program, "get", _SCHEMA, key]
-        done = subprocess.run(asked, capture_output=True, text=True, timeout=_PATIENCE_S, check=False)  # noqa: S603 - of PATH
+        done = subprocess.run(  # noqa: S603 - words of ours, and a program that PATH names
+            [program, *words[1:]], capture_output=True, text=True, errors="replace", timeout=_PATIENCE_S, check=False
+        )
     except (OSError, ValueError, subprocess.TimeoutExpired):
         return ""
     return done.stdout if done.returncode == 0 else ""

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import platform
 import re
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from subprocess import SubprocessError
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.hazmat.primitives.serialization.pkcs12 import load_pkcs12
 
-from spendgate.capture.trust import BUNDLES
+from spendgate.capture.trust import BUNDLES, os_trust
 from spendgate.doctor.interface import Material, Store
 from spendgate.errors import StateError
 from spendgate.stores.anchor import anchor
@@ -25,6 +27,7 @@ _TRUST_STORE = re.compile(r"-Djavax\.net\.ssl\.trustStore=(\S+)")
 _PASSWORD = b"changeit"
 """Java's convention; a trust store holds nothing secret."""
 FILE_BYTES_MAX = 64 << 20
+_KEPT_APART = ("Darwin", "Windows")
 
 
 class Certificate:
@@ -73,11 +76,21 @@ def stores_of(ours: Certificate) -> dict[Store, bool]:
     """By store that is here whether ours is in it."""
     found: dict[Store, bool] = {}
     bundle = next((path for each in BUNDLES if (path := Path(each)).is_file()), None)
-    if bundle is not None:
+    if platform.system() in _KEPT_APART:
+        found |= _apart(ours)
+    elif bundle is not None:
         found[Store.SYSTEM] = bool(ours.is_in(bundle))
     if java := [path for each in JAVA_STORES if (path := Path(each)).is_file()]:
         found[Store.JAVA] = bool(ours.is_in(java[0]))
     return found | _browsers(ours)
+
+
+def _apart(ours: Certificate) -> dict[Store, bool]:
+    """Of a store that is no file: the keychains of macOS, Windows' Root. None where it cannot be read."""
+    try:
+        return {Store.SYSTEM: ours.value in os_trust({}).certificates()}
+    except (StateError, OSError, SubprocessError, ValueError):
+        return {}
 
 
 def _browsers(ours: Certificate) -> dict[Store, bool]:

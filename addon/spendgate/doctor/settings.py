@@ -6,12 +6,14 @@ Read as the tool reads them: the account's, then the machine's, each over what w
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from spendgate.mdm.places import PLACES, System
 
-MANAGED = Path(PLACES[System.LINUX].claude_code).parents[1]
+_HERE = PLACES[{"darwin": System.MACOS, "win32": System.WINDOWS}.get(sys.platform, System.LINUX)]
+MANAGED = Path(_HERE.claude_code.rsplit(_HERE.separator, 2)[0])
 OWN = Path(".claude/settings.json")
 FILE_BYTES_MAX = 1 << 20
 

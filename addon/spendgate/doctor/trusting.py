@@ -7,25 +7,32 @@ from spendgate.doctor.interface import Material, Store, Tool, Trusted
 _CHANGED = "`spendgate ca trust`, as root, puts it there"
 
 
-def trusts(tool: Tool, has: Material) -> Trusted:
-    """By its variables first, then by its stores."""
+def trusts(tool: Tool, has: Material, elsewhere: str = "") -> Trusted:
+    """By its variables first, then by its stores. `elsewhere`: what fills the store of a system where programs were never
+    measured; what they take from it is then not known, and what variables name is."""
     if tool.adding and has.holds.get(tool.adding):
         return Trusted(True, f"{tool.adding} names our certificate")
     decides = next((name for name in tool.replacing if has.variables.get(name)), None)
     if decides is not None:
-        return _replaced(decides, has)
+        return _replaced(decides, has, elsewhere)
     read = _stores(tool, has)
     if trusted := [store for store in read if has.stores.get(store)]:
+        if elsewhere:
+            sure = f"set {tool.adding}={has.certificate} to be sure" if tool.adding else ""
+            return Trusted(
+                None, f"{trusted[0]} has our certificate; that it reads it was measured on Linux alone", sure
+            )
         return Trusted(True, f"{trusted[0]} has our certificate")
-    return Trusted(False, *_missing(tool, read, has))
+    return Trusted(False, *_missing(tool, read, has, elsewhere))
 
 
-def _replaced(name: str, has: Material) -> Trusted:
+def _replaced(name: str, has: Material, elsewhere: str) -> Trusted:
     file, held = has.variables[name], has.holds.get(name)
     if held:
         return Trusted(True, f"{name} names a file with our certificate")
     why = f"{name} names {file}, which {'cannot be read' if held is None else 'has not our certificate'}; it goes by that alone"
-    remedy = f"append {has.certificate} to that file, or take {name} away and use `spendgate ca trust`"
+    store = "the system's store" if elsewhere else "`spendgate ca trust`"
+    remedy = f"append {has.certificate} to that file, or take {name} away and use {store}"
     if held is None:
         remedy = f"let {name} name a file that has the system's certificates and {has.certificate}"
     return Trusted(False, why, remedy)
@@ -39,10 +46,10 @@ def _stores(tool: Tool, has: Material) -> tuple[Store, ...]:
     return tuple(store for store in Store if store in tool.stores and not (store is Store.SYSTEM and silent))
 
 
-def _missing(tool: Tool, read: tuple[Store, ...], has: Material) -> tuple[str, str]:
+def _missing(tool: Tool, read: tuple[Store, ...], has: Material, elsewhere: str) -> tuple[str, str]:
     """Why it trusts nothing of ours, and what would change that."""
     if read:
-        return f"{' and '.join(read)} {'has' if len(read) == 1 else 'have'} not our certificate", _CHANGED
+        return f"{' and '.join(read)} {'has' if len(read) == 1 else 'have'} not our certificate", elsewhere or _CHANGED
     if tool.adding and has.variables.get(tool.adding):
         why = f"{tool.adding} names {has.variables[tool.adding]}, which has not our certificate"
         return why, f"append {has.certificate} to that file"

@@ -14,7 +14,8 @@ from pathlib import Path
 NO_LOGIN_UID = 0xFFFFFFFF
 """What /proc/PID/loginuid holds where no login program wrote it: daemons, containers, kernels without audit."""
 _KEEP_S = 60
-_NOBODY = 65534
+_NOBODY = (65534, 0xFFFFFFFE)
+"""The second is macOS'."""
 
 
 class Accounts:
@@ -66,4 +67,4 @@ def login_uid(uid: int, audit_uid: int | None, ancestors: Iterable[int], *, from
     if audit_uid is not None and audit_uid != NO_LOGIN_UID:
         return audit_uid if audit_uid not in (uid, 0) else None
     caller = next((real for real in ancestors if real not in (uid, 0)), None)
-    return caller if caller is not None and caller >= from_uid and caller != _NOBODY else None
+    return caller if caller is not None and caller >= from_uid and caller not in _NOBODY else None

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass
 from typing import Protocol
 
 from spendgate.attribution import Peer
+
+Address = tuple[str, int]
+"""An IP address as text, and a port."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,8 +19,34 @@ class Endpoints:
     In regular mode remote is the gate's listener; in transparent mode it is the original destination (gate.md, Attribution).
     """
 
-    local: tuple[str, int]
-    remote: tuple[str, int]
+    local: Address
+    remote: Address
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """A TCP connection of this machine, as the system's table has it."""
+
+    local: Address
+    remote: Address
+    pid: int | None
+    """None: nobody's any more, or another account's, which this one may not see."""
+    open: bool = True
+    """Established, or about to be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A process that runs."""
+
+    pid: int
+    account: str
+    path: str
+    """Of its program's file; its name where that is not shown."""
+    tool: str
+    """Empty: not known."""
+    browser: str | None
+    """As `Peer.browser`."""
 
 
 class Lookup(Protocol):
@@ -34,3 +64,9 @@ class Lookup(Protocol):
     def process(self, peer: Peer, ends: Endpoints) -> Peer:
         """The same peer with pid, process, path, project where allowed: may take milliseconds, is called off the loop."""
         ...
+
+
+def address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """The address the kernel files a connection under: no zone, and IPv4 where it is IPv4 mapped into IPv6. Raises ValueError."""
+    parsed = ipaddress.ip_address(text.partition("%")[0])
+    return getattr(parsed, "ipv4_mapped", None) or parsed

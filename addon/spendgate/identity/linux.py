@@ -12,28 +12,39 @@ from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+
+import psutil
 
 from spendgate.attribution import Evidence, Peer
 from spendgate.identity.accounts import Accounts, home_of, login_uid, people_from_uid
 from spendgate.identity.browsers import browser_of
 from spendgate.identity.cgroups import Cgroups
-from spendgate.identity.interface import Endpoints
-from spendgate.identity.processes import Descriptions, Finder, Process
+from spendgate.identity.interface import Endpoints, Program
+from spendgate.identity.processes import Descriptions, Finder, Process, describe
 from spendgate.identity.project import project_of
 from spendgate.identity.sock_diag import Owner, SockDiag
-from spendgate.identity.tools import tool_of
-from spendgate.privacy import without_home
+from spendgate.identity.told import GONE, HIDDEN, NOT_HERE, program, told
 
-GONE = "the process had gone when the kernel was asked"
-_NOT_HERE = "no such connection on this host (another machine, container or network namespace)"
 _KEEP_S = 30
 _KEPT_MAX = 1024
-_HIDDEN = "the process is not visible to the gate's account"
 
 
 def _as_is(_uid: int) -> AbstractContextManager[None]:
     return nullcontext()
+
+
+def program_of(pid: int) -> Program | None:
+    """What runs as this process; None where it has gone."""
+    found = describe(pid)
+    try:
+        uid = psutil.Process(pid).uids().effective
+    except psutil.Error:
+        return None
+    if found is None:
+        return None
+    browser = browser_of(found.path or found.name, f"/proc/{pid}/exe")
+    return program(found, Accounts().name(uid, now_s=0), browser)
 
 
 class LinuxLookup:
@@ -71,7 +82,7 @@ class LinuxLookup:
             peer = replace(peer, cgroup=peer.cgroup or self._cgroups.path(owner.cgroup_id))
             pid = self._finder.pid(owner.inode, owner.uid, owner.cgroup_id)
             found = self._descriptions.of(pid) if pid is not None else None
-            return self._told(peer, found) if found is not None else replace(peer, why_unknown=_HIDDEN)
+            return self._told(peer, found) if found is not None else replace(peer, why_unknown=HIDDEN)
 
     def _at_hand(self, peer: Peer, owner: Owner) -> Peer | None:
         """What `process` would say, where nothing has to be searched or read for it but what may have changed: 0.03 ms. None:
@@ -96,7 +107,7 @@ class LinuxLookup:
         except (OSError, ValueError) as error:
             return None, f"the kernel could not be asked: {error}"
         if owner is None:
-            return None, _NOT_HERE
+            return None, NOT_HERE
         # Kernels before 6.17 report uid 0 for any socket that no process holds, and every kernel does in TIME_WAIT. A uid
         # other than 0 is the socket's own, also when its process has gone.
         if owner.inode == 0 and owner.uid == 0:
@@ -134,14 +145,11 @@ class LinuxLookup:
     def _read(self, peer: Peer, found: Process, now_s: float) -> Peer:
         uid = peer.uid or 0
         login = login_uid(uid, found.audit_uid, found.ancestors, from_uid=people_from_uid())
-        return replace(
+        return told(
             peer,
+            found,
             login_account=self._accounts.name(login, now_s) if login is not None else None,
-            pid=found.pid,
-            process=_plain(PurePosixPath(found.path).name.removesuffix(" (deleted)") if found.path else found.name),
-            process_path=_plain(without_home(found.path, home_of(uid))) if found.path else None,
-            started_ms=found.started_ms,
-            tool=tool_of(found.path or found.name, found.arguments, found.name),
+            home=home_of(uid),
             project=self._project(found.directory, login or uid),
             browser=browser_of(found.path or found.name, f"/proc/{found.pid}/exe" if found.path else None),
         )
@@ -151,8 +159,3 @@ class LinuxLookup:
             return None
         with self._reading_as(uid):
             return project_of(directory)
-
-
-def _plain(name: str) -> str:
-    """A program's name is its user's choice and ends up on an admin's terminal: no control characters, no broken text."""
-    return name if name.isprintable() else "".join(letter if letter.isprintable() else "?" for letter in name)

@@ -38,7 +38,7 @@ class Process:
     arguments: tuple[str, ...]
     audit_uid: int | None
     ancestors: tuple[int, ...]
-    """Real uids of parent, grandparent, …"""
+    """Real uids of parent, grandparent, …; none on Windows, whose accounts have no numbers."""
 
 
 class Finder:
@@ -205,6 +205,8 @@ def _audit_uid(pid: int) -> int | None:
 
 
 def _ancestors(process: psutil.Process) -> Iterator[int]:
+    if psutil.WINDOWS:
+        return
     for parent in process.parents():
         try:
             yield parent.uids().real

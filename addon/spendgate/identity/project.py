@@ -24,6 +24,8 @@ _OWN_SERVER = re.compile(r"(?:ssh|git|git\+ssh|ssh\+git)://|(?:[^/\s]+@)?[A-Za-z
 """Where a path is one of the server's disk, not `owner/name` of a forge."""
 _HOME_PARTS = 2
 """`home/alice`: what is no more than that is an owner and a name."""
+_FLAGS = os.O_RDONLY | sum(getattr(os, name, 0) for name in ("O_NONBLOCK", "O_CLOEXEC", "O_NOCTTY"))
+"""Windows has none of these: there a file is read for its own account alone."""
 _NAME = re.compile(r"^[\w.~+ -]+$")
 
 
@@ -92,7 +94,7 @@ def _common(folder: Path) -> Path:
 def _read(path: Path) -> str | None:
     """A small regular file's text. Opened without blocking: a named pipe put here must not stop us."""
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+        handle = os.open(path, _FLAGS)
     except (OSError, ValueError):
         return None
     try:

@@ -8,14 +8,13 @@ filters whole tables through this call and brings thirty thousand lines; this is
 from __future__ import annotations
 
 import errno
-import ipaddress
 import socket
 import struct
 import threading
 import weakref
 from dataclasses import dataclass
 
-from spendgate.identity.interface import Endpoints
+from spendgate.identity.interface import Endpoints, address
 
 _NETLINK_SOCK_DIAG = 4
 _SOCK_DIAG_BY_FAMILY = 20
@@ -100,9 +99,3 @@ def _cgroup_id(reply: bytes) -> int | None:
             return int(struct.unpack_from("=Q", reply, at + 4)[0])
         at += (length + 3) & ~3
     return None
-
-
-def address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    """The address the kernel files a connection under: no zone, and IPv4 where it is IPv4 mapped into IPv6."""
-    parsed = ipaddress.ip_address(text.partition("%")[0])
-    return getattr(parsed, "ipv4_mapped", None) or parsed

@@ -1,4 +1,5 @@
-"""macOS: a script that makes a package of `install.sh`, for an MDM that takes packages; run on a Mac, by Apple's pkgbuild(1).
+"""macOS: a script that makes a package of `install.sh`, for an MDM that takes packages; run on a Mac, by Apple's pkgbuild(1)
+and productbuild(1): MDM's own command installs a product archive alone, no component.
 
 A package is signed by an identity of the company's keychain, which is on a Mac alone. Its payload is an empty folder: one without
 any leaves no receipt, by which an MDM tells whether it is installed.
@@ -40,7 +41,8 @@ trap 'rm -rf "$work"' EXIT
 mkdir "$work/empty" "$work/scripts"
 cp "$here/install.sh" "$work/scripts/postinstall"
 chmod 0755 "$work/empty" "$work/scripts" "$work/scripts/postinstall"
-set -- --root "$work/empty" --scripts "$work/scripts" --identifier IDENTIFIER --version "$version"
+pkgbuild --root "$work/empty" --scripts "$work/scripts" --identifier IDENTIFIER --version "$version" "$work/component.pkg"
+set -- --package "$work/component.pkg"
 [ -z "$identity" ] || set -- "$@" --sign "$identity"
-pkgbuild "$@" "$here/{NAME}"
+productbuild "$@" "$here/{NAME}"
 """
