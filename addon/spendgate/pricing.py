@@ -56,7 +56,7 @@ class Quote(Struct, frozen=True):
     def of(self, usage: Usage) -> Charge:
         """What these tokens cost, rounded once to the nano-dollar."""
         sheet = self.sheet
-        tier = sheet.tier(usage.input_total)
+        tier = sheet.tier(usage.input_total) if sheet.starts else 0
         card = sheet.cards[tier]
         scaled, scale, source = card.scaled(usage), card.scale, sheet.name
         if tier:

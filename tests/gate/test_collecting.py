@@ -13,9 +13,10 @@ from msgspec.structs import replace
 
 from gate.world import PRICES, Hold, House, asyncio, budget, costing, dollars, end, house, intent, policy
 from spendgate.attribution import Attribution
-from spendgate.gate import charging
-from spendgate.gate.collecting import TOGETHER, result_id_of
+from spendgate.gate import charging, collecting
+from spendgate.gate.collecting import TOGETHER
 from spendgate.gate.interface import Admitted, Collected
+from spendgate.gate.result_ids import result_id_of, spread_id_of
 from spendgate.ledger.queries import Reader
 from spendgate.policy import Policy
 from spendgate.providers.interface import Ask, Kind, Reading, Result, Route
@@ -192,6 +193,18 @@ async def test_what_some_rows_have_is_counted_once(tmp_path: Path, there: list[i
         assert not place.gate.backlog.refused
 
 
+@pytest.mark.parametrize("upto", [1, TOGETHER - 3, TOGETHER + 5, 2 * TOGETHER])
+async def test_what_has_an_earlier_id_is_counted_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, upto: int):
+    """However far a file was read when ids did not tell their source."""
+    results = [Result(f"batch b {number}", costing(0.001)) for number in range(2 * TOGETHER)]
+    async with house(tmp_path, RULES) as place:
+        with monkeypatch.context() as earlier:
+            earlier.setattr(collecting, "result_id_of", spread_id_of)
+            place.gate.collect(found(place, *results[:upto]))
+        place.gate.collect(found(place, *results))
+        assert sum_of(place) == (2 * TOGETHER * dollars(0.001), 4 * TOGETHER * dollars(0.001))
+
+
 async def test_what_was_read_before_is_not_priced_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """A file that is read a second time costs a look into the ledger; a new result in it is written all the same."""
     results = tuple(Result(f"batch b {number}", costing(0.001)) for number in range(3 * TOGETHER))
@@ -248,12 +261,21 @@ async def test_results_teach_no_sizes(tmp_path: Path):
     assert fresh == ()
 
 
-@pytest.mark.parametrize("key", ["response resp_1", "batch b \udcff"])
+@pytest.mark.parametrize("key", ["response resp_1", "batch b \udcff", "batch b a name", "odd"])
 def test_ids_of_results(key: str):
     """One id for one key of one provider, of the form that RFC 9562 gives ids of an application's own making."""
     one = result_id_of("openai", key)
     assert one == result_id_of("openai", key) != result_id_of("azure", key)
     assert (one[14], one[19] in "89ab", len(one)) == ("8", True, 36)
+
+
+def test_ids_of_numbered_results_begin_alike():
+    """And no others do: what has no name of its own is spread, as it always was."""
+    alike, apart = ("batch b q-100", "batch b q-199"), ("batch b q-200", "batch c q-100", "response 10", "response 11")
+    ids = [result_id_of("anthropic", key) for key in (*alike, *apart)]
+    begins = [each[:8] for each in ids]
+    assert (len(set(ids)), len(set(begins)), begins[0]) == (6, 5, begins[1])
+    assert ids[-2:] == [spread_id_of("anthropic", key) for key in apart[-2:]]
 
 
 @pytest.mark.parametrize("held", [0.01, None], ids=["charged an estimate", "free"])

@@ -27,7 +27,7 @@ from ledger.kit import (
     within_limits,
 )
 from spendgate.admission import Admit, Decision, RefusalKind, Refuse
-from spendgate.ledger import Ledger, open_calls
+from spendgate.ledger import Ledger, open_calls, rows_alike
 from spendgate.ledger.check import check
 from spendgate.ledger.interface import Counted
 from spendgate.ledger.open_calls import Held
@@ -288,14 +288,19 @@ def test_which_results_have_a_row(ledger: Ledger) -> None:
     assert standing_of(ledger, DAILY).settled_nanos == 5
 
 
-def test_results_that_are_gathered_are_written_as_each_would_be(tmp_path: Path) -> None:
-    """The same rows, links and balances as one by one, whatever columns are empty; a rolling window counts those it covers."""
+@pytest.mark.parametrize("team", ["web", "Größe"])
+def test_results_that_are_gathered_are_written_as_each_would_be(tmp_path: Path, team: str) -> None:
+    """The same rows, links and balances as one by one, however many, whatever columns are empty or not ASCII; a rolling window
+    counts those it covers."""
     scopes = DAILY, scope("person/24h", rolling_ms=DAY)
-    named = enumerate((None, "msg_1", 'a "name"', "Grüße", "\x7f", None), 1)
+    names = (None, "msg_1", 'a "name"', "Grüße", "\x7f", None)
+    count = sum(rows_alike.SIZES) + 1
     each = [
-        Counted(f"r-{number}", Usage(input_tokens=number), number, name, f"p{number % 2}") for number, name in named
+        Counted(f"r-{number}", Usage(input_tokens=number), number, names[number % 6], f"p{number % 2}")
+        for number in range(1, count + 1)
     ]
     found: list[object] = []
+    total = sum(one.nanos for one in each)
     for name in ("apart", "together"):
         (tmp_path / name).mkdir()
         ledger = open_ledger(tmp_path / name)
@@ -303,14 +308,14 @@ def test_results_that_are_gathered_are_written_as_each_would_be(tmp_path: Path) 
         if name == "apart":
             for one in each:
                 end = settled(one.nanos, *scopes, usage=one.usage, response_id=one.response_id, prices=one.prices)
-                assert ledger.collected(row(one.id, team="web"), end, NOW)
+                assert ledger.collected(row(one.id, team=team), end, NOW)
         else:
             ledger.gathered(
-                row("", team="web"), settled(1, *scopes, usage=Usage(output_tokens=5), response_id="x"), each, NOW
+                row("", team=team), settled(1, *scopes, usage=Usage(output_tokens=5), response_id="x"), each, NOW
             )
         ledger.collected(row("after"), settled(9, DAILY), NOW)
-        assert standing_of(ledger, DAILY).settled_nanos == 7 + 21 + 9
-        assert standing_of(ledger, scopes[1], NOW + 1).settled_nanos == 21
+        assert standing_of(ledger, DAILY).settled_nanos == 7 + total + 9
+        assert standing_of(ledger, scopes[1], NOW + 1).settled_nanos == total
         ledger.close()
         with closing(sqlite3.connect(tmp_path / name / "ledger.db")) as conn:
             assert check(conn) == ()

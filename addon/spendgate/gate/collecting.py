@@ -7,7 +7,6 @@ or one that was sent from elsewhere, is charged where and when it is read, to wh
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Callable
 from functools import partial
@@ -25,6 +24,7 @@ from spendgate.gate.fallback import Fallback
 from spendgate.gate.interface import Collected, End, Intent
 from spendgate.gate.line import Lines
 from spendgate.gate.plausible import believed
+from spendgate.gate.result_ids import Named, result_id_of, there
 from spendgate.gate.terms import KnownTerms
 from spendgate.ledger.interface import AwaitedCall, CallRow, Counted, LedgerPort, Settlement
 from spendgate.pricing import PriceBook
@@ -37,8 +37,6 @@ ELSEWHERE = "sent from elsewhere"
 """Flag of a background response whose request this ledger does not know: it is charged in full to whoever reads it."""
 TOGETHER = 72
 """Results in one transaction: some 1.4 ms of the loop."""
-_VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
-"""The two bits that say who made up an id's form."""
 
 
 class Collecting:
@@ -73,31 +71,25 @@ class Collecting:
         """One transaction; what it has charged is told to who waits and who decides without the ledger once it is committed."""
         named = [(result_id_of(found.route.provider, result.key), result) for result in some]
         try:
-            charges, corrected = self._ledger.together(lambda: self._write_named(found, named, 1))
-        except ValueError:  # one that is not the first has its row: nothing is written, and each is looked up
-            charges, corrected = self._ledger.together(lambda: self._write_named(found, named, len(named)))
+            charges, corrected = self._ledger.together(lambda: self._write_named(found, named))
+        except ValueError:  # one that was not looked up has its row: nothing is written, and each is
+            charges, corrected = self._ledger.together(lambda: self._write_named(found, named, every=True))
         self._fallback.settled(charges.items())
         self._lines.freed(charges)
         if corrected:
             self._lines.wake_all()  # it may have given back to any of its budgets
 
-    def _write_named(
-        self, found: Collected, named: list[tuple[str, Result]], looks: int
-    ) -> tuple[dict[Scope, int], bool]:
+    def _write_named(self, found: Collected, named: Named, *, every: bool = False) -> tuple[dict[Scope, int], bool]:
         """What the rows that were not there have charged to each budget, corrections apart; whether there was a correction.
-
-        A file is new or was read before, so that `looks` of the results are looked up, and all where one of those is there.
-        """
-        there = set(self._ledger.written(tuple([result_id for result_id, _ in named[:looks]])))
-        if there and looks < len(named):
-            there = set(self._ledger.written(tuple([result_id for result_id, _ in named])))
+        `every` as in `there`."""
+        known = there(self._ledger.written, found.route.provider, named, every=every)
         reader, charges, corrected = self._reader_of(found), dict[Scope, int](), False
         for result_id, result in named:
-            if result_id in there:
+            if result_id in known:
                 continue
             by_itself = result.awaited or found.ask.overheard
             if not by_itself and reader.takes(result_id, result.reading):
-                there.add(result_id)  # should it come twice
+                known.add(result_id)  # should it come twice
                 continue
             call = self._ledger.awaited(result_id) if result.awaited else None
             counted = call is not None and call.basis == "reported" and (call.value_nanos or result.reading.free)
@@ -107,12 +99,12 @@ class Collecting:
                 continue  # an ordinary response that is looked at again
             settlement, opened = self._priced(reader, result, result_id, call)
             if not by_itself and reader.takes(result_id, result.reading):  # the first of those like it
-                there.add(result_id)
+                known.add(result_id)
                 continue
             booked_ms = found.at_ms if call is None else call.booked_ms
             if not self._ledger.collected(opened, settlement, booked_ms, corrects=call):
                 continue
-            there.add(result_id)
+            known.add(result_id)
             if call is not None:
                 corrected = True
                 continue
@@ -230,9 +222,3 @@ class _Reader:
 
 def _end(found: Collected) -> End:
     return End(found.at_ms, True, True, found.http_status, None, 0, 0)
-
-
-def result_id_of(provider: str, key: str) -> str:
-    """The id of a result's row: a UUID version 8 (RFC 9562, 5.8) of what it is, which no key can be read from."""
-    text = hashlib.sha256(f"{provider}\n{key}".encode("utf-8", "surrogatepass")).hexdigest()
-    return f"{text[:8]}-{text[8:12]}-8{text[13:16]}-{_VARIANT[text[16]]}{text[17:20]}-{text[20:32]}"

@@ -12,13 +12,13 @@ from spendgate.gate import charging
 from spendgate.gate.asked import flowed
 from spendgate.gate.backlog import Backlog
 from spendgate.gate.billing import EstimateUsage
-from spendgate.gate.collecting import result_id_of
 from spendgate.gate.ending import Ending
 from spendgate.gate.fallback import Fallback
 from spendgate.gate.interface import End
 from spendgate.gate.line import Lines
 from spendgate.gate.plausible import believed
 from spendgate.gate.remembered import Remembered
+from spendgate.gate.result_ids import result_id_of
 from spendgate.gate.running import Running
 from spendgate.gate.terms import KnownTerms, Terms
 from spendgate.gate.unwritten import Moved

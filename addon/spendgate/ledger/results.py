@@ -16,7 +16,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from spendgate.ledger import chain, open_calls, rows
+from spendgate.ledger import chain, open_calls, rows, rows_alike
 from spendgate.ledger.balances import Balance
 from spendgate.ledger.interface import AwaitedCall, CallRow, Counted, Settlement
 from spendgate.ledger.known import Known
@@ -36,10 +36,12 @@ _CHARGED: Final = """SELECT balance, mode, charged_nanos FROM holds WHERE call =
     AND mode <> 'rate'"""
 _COVERED: Final = (*chain.BEGINNINGS[chain.SETTLED], *chain.FORMS[chain.SETTLED])
 _COUNTS: Final = _COVERED.index(rows.USAGE_COLUMNS[0])
-_OWN: Final = tuple(map(_COVERED.index, ("id", "cost_nanos", "value_nanos", "response_id", "prices", "holds")))
-"""Where what is `Counted` of a result goes, its counts apart."""
 _AFTER: Final = _COUNTS + len(rows.USAGE_COLUMNS)
-_ID, _COST, _VALUE, _RESPONSE, _PRICES, _HOLDS = _OWN
+_OWN: Final = ("seq", "id", "cost_nanos", "value_nanos", "response_id", "prices", "holds")
+"""Where what is `Counted` of a result goes, its counts apart."""
+_ID, _COST, _VALUE, _RESPONSE, _PRICES, _HOLDS = map(_COVERED.index, _OWN[1:])
+_EVERY: Final = tuple([place for place, name in enumerate(_COVERED) if name not in (*_OWN, *rows.USAGE_COLUMNS)])
+"""The places of the columns that say the same in all rows that are gathered."""
 _WRITE: Final = rows.insert_sql((*rows.OPENED, *rows.SETTLED, *rows.RUNNING, "holds", "gate"), once=True)
 
 
@@ -117,20 +119,22 @@ def gathered(
     drawn = [(at, scope.hold.value) for at, (scope, _) in zip(located, end.charges, strict=True)]
     holds, counts = _holds(drawn, [one.nanos for one in each]), [rows.counts(one.usage) for one in each]
     every = (*rows.opened(row), *rows.ended(end, end.flags), row.account, booked_ms, None, None, None, None, None)
-    before, to_cost, to_response = every[:_ID], every[_ID + 1 : _COST], every[_VALUE + 1 : _RESPONSE]
-    to_prices, to_counts, to_holds = every[_RESPONSE + 1 : _PRICES], every[_PRICES + 1 : _COUNTS], every[_AFTER:_HOLDS]
-    values = [
-        (*before, one.id, *to_cost, one.nanos, one.nanos, *to_response, one.response_id, *to_prices, one.prices, *to_counts,
-         *used, *to_holds, held)
-        for one, used, held in zip(each, counts, holds, strict=True)
-    ]  # fmt: skip
     # The row ids that SQLite would give, said here: under the write lock nobody else gives any.
     first = known.run("SELECT coalesce(max(seq), 0) + 1 FROM call_rows").fetchone()[0]
-    insert, kept_of = _gathering(_kept(every, counts))
-    known.cursor.executemany(insert, [(seq, gate, *kept_of(value)) for seq, value in enumerate(values, first)])
+    used = [place for place, column in enumerate(zip(*counts, strict=True)) if column.count(None) < len(column)]
+    counted = _picking(tuple(used))
+    rows_alike.insert(
+        known.cursor,
+        (*_OWN, *[rows.USAGE_COLUMNS[place] for place in used]),
+        [
+            (seq, one.id, one.nanos, one.nanos, one.response_id, one.prices, held, *counted(count))
+            for seq, (one, count, held) in enumerate(zip(each, counts, holds, strict=True), first)
+        ],
+        {"gate": gate, **{_COVERED[place]: every[place] for place in _EVERY if every[place] is not None}},
+    )
     total = sum([one.nanos for one in each])
     known.balances.move(booked_ms, [(at, total, 0, 0, 0, 0) for at in located])
-    chain.link_all(known, first, chain.SETTLED, values)
+    chain.link_all(known, first, chain.SETTLED, _covered(every, each, counts, holds))
 
 
 def _holds(drawn: list[tuple[Balance, str]], each: list[int]) -> list[str]:
@@ -142,18 +146,27 @@ def _holds(drawn: list[tuple[Balance, str]], each: list[int]) -> list[str]:
     return [said, *open_calls.charged_alike(like, others)]
 
 
-def _kept(every: rows.Values, counts: list[rows.Values]) -> tuple[int, ...]:
-    """The places of the columns that some row has a value in. A third have none; each that is left out saves its share of every
-    row."""
-    used = [next((count for count in column if count is not None), None) for column in zip(*counts, strict=True)]
-    some = (*every[:_COUNTS], *used, *every[_AFTER:])
-    return tuple([place for place, value in enumerate(some) if value is not None or place in _OWN])
-
-
 @lru_cache(maxsize=64)
-def _gathering(kept: tuple[int, ...]) -> tuple[str, Callable[[rows.Values], rows.Values]]:
-    """The statement for rows of these columns, and what takes their values from those of _COVERED."""
-    return rows.insert_sql(("seq", "gate", *[_COVERED[place] for place in kept])), itemgetter(*kept)
+def _picking(places: tuple[int, ...]) -> Callable[[rows.Values], rows.Values]:
+    """What takes the values of these places. A third of the columns have none in any row; each that is left out saves its share
+    of every one."""
+    if len(places) > 1:
+        return itemgetter(*places)
+    return lambda values: tuple([values[place] for place in places])
+
+
+def _covered(
+    every: rows.Values, each: Sequence[Counted], counts: list[rows.Values], holds: list[str]
+) -> list[rows.Values]:
+    """What the links cover of each row: what is alike in them is written as JSON once."""
+    to_cost, to_response = chain.spliced(every[_ID + 1 : _COST]), chain.spliced(every[_VALUE + 1 : _RESPONSE])
+    to_prices, to_counts = chain.spliced(every[_RESPONSE + 1 : _PRICES]), chain.spliced(every[_PRICES + 1 : _COUNTS])
+    to_holds = chain.spliced(every[_AFTER:_HOLDS])
+    return [
+        (one.id, *to_cost, one.nanos, one.nanos, *to_response, one.response_id, *to_prices, one.prices, *to_counts,
+         *used, *to_holds, held)
+        for one, used, held in zip(each, counts, holds, strict=True)
+    ]  # fmt: skip
 
 
 def _differences(known: Known, corrects: AwaitedCall, end: Settlement) -> list[tuple[Held, int]]:
