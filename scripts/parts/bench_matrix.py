@@ -73,7 +73,9 @@ def _line(case: Case, runs: dict[str, Runs]) -> str:
     stock_runs, again, ours = runs["stock"], runs["stock-2"], runs["spendgate"]
     cpu, cpu_aa = _ratio(ours.cpu_ms, stock_runs.cpu_ms, again.cpu_ms), _ratio(again.cpu_ms, stock_runs.cpu_ms)
     p50, p50_aa = _ratio(ours.p50_ms, stock_runs.p50_ms, again.p50_ms), _ratio(again.p50_ms, stock_runs.p50_ms)
-    verdict = "none" if case.goal is None else f"{case.goal:.2f} {'met' if max(cpu, p50) <= case.goal else 'MISSED'}"
+    # As printed: of a stream that its pauses make a second long, the third decimal is whose packet came first.
+    met = case.goal is None or round(max(cpu, p50), 2) <= case.goal
+    verdict = "none" if case.goal is None else f"{case.goal:.2f} {'met' if met else 'MISSED'}"
     lag = ""
     if ours.end_lag_ms:
         lag = f"{statistics.median(ours.end_lag_ms):.2f} (stock {statistics.median(stock_runs.end_lag_ms):.2f})"
