@@ -31,6 +31,10 @@ def _nobody(machine: str) -> Attribution:
     return Attribution(person=UNKNOWN, machine=machine)
 
 
+def _too_many(_refused: Refused) -> int:
+    return 429
+
+
 @dataclass(frozen=True, slots=True)
 class Clock:
     """Time and randomness, read at this edge only."""
@@ -92,7 +96,7 @@ class Call:
         self.asking = False
         """The gate is being asked: its answer comes first, whatever happens meanwhile."""
         self.attribution = _nobody(machine)
-        self.answers: Callable[[Refused], int] = lambda _: 429
+        self.answers: Callable[[Refused], int] = _too_many
         """How its client would be refused."""
         self.cut = False
         self.first_byte_ms: int | None = None
@@ -186,6 +190,7 @@ class Call:
         """
         if self.ended or self.asking:
             return
+        self.answers = _too_many  # it is refused no more, and what this refers to refers to it
         end = self._end(response_bytes, complete, error, counts_later)
         if self.state is State.SEEN:
             state = _unheld(self.route, self._sent_ticks is not None or ANSWERED_HERE in self.flags)

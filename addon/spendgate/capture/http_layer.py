@@ -16,6 +16,8 @@ class MeteredHttpLayer(QueueingHttpLayer):
     """mitmproxy's HTTP layer with metered streams, and with injected events that find their stream over HTTP/2 too."""
 
     def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
+        if self._over:
+            self.forget_streams()
         if isinstance(event, events.MessageInjected):
             return self._injected(event)
         if isinstance(event, events.Start):

@@ -3,6 +3,9 @@
 mitmproxy asks of every command whether it is one of nine kinds, the commonest last; here its class is looked up. And each
 stream's context is made with the server that it will have, not first with one of its own that is thrown away.
 
+A stream that is over refers to itself, by its context and by its own methods: it would stay, with its whole exchange, until the
+garbage collector comes. Here it is emptied when the next event comes, so that all of it is gone at once.
+
 `tests/capture/test_routing.py` holds both to mitmproxy's own.
 """
 
@@ -13,6 +16,7 @@ from mitmproxy.proxy.layers.http import (
     DropStream,
     GetHttpConnection,
     HttpLayer,
+    HTTPMode,
     HttpStream,
     RegisterHttpConnection,
     SendHttp,
@@ -23,6 +27,18 @@ from mitmproxy.proxy.layers.http._events import RequestHeaders
 
 class RoutingHttpLayer(HttpLayer):
     """An HTTP layer that knows its commands by their class."""
+
+    def __init__(self, context: context.Context, mode: HTTPMode) -> None:
+        super().__init__(context, mode)
+        self._over: list[HttpStream] = []
+        """Streams that were dropped; they may still have something to say in this event."""
+
+    def forget_streams(self) -> None:
+        """Empty the streams that are over. Between two events alone: no stream is then in the middle of one."""
+        over, self._over = self._over, []
+        for stream in over:
+            if stream._paused is None:  # else it waits for an answer, whatever it was about
+                stream.__dict__.clear()
 
     def event_to_child(self, child: layer.Layer | HttpStream, event: events.Event) -> layer.CommandGenerator[None]:
         for command in child.handle_event(event):
@@ -47,7 +63,9 @@ class RoutingHttpLayer(HttpLayer):
         if command.blocking or isinstance(command, commands.RequestWakeup):
             self.command_sources[command] = child  # where its completion goes
         if isinstance(command, DropStream):
-            self.streams.pop(command.stream_id, None)
+            stream = self.streams.pop(command.stream_id, None)
+            if stream is not None:
+                self._over.append(stream)
         elif isinstance(command, GetHttpConnection):
             yield from self.get_connection(command)
         elif isinstance(command, RegisterHttpConnection):

@@ -28,6 +28,10 @@ LEFT = "not read to its end"
 """Flag of a response that took longer to read than the loop can give it: its counts are not final, whatever they say."""
 
 
+def _nobody(_reading: Reading) -> None:
+    pass
+
+
 class Tap:
     """Reads one response. Also mitmproxy's stream callable, for streams that are not metered ones."""
 
@@ -117,6 +121,9 @@ class Tap:
             self._fail(fault)
             reading = Reading()
         flags = (*(self._decoder.flags if self._decoder else ()), *((self._failed,) if self._failed else ()))
+        # Nobody is told any more; and what refers to itself would stay until the garbage collector comes.
+        self._cue = _nobody
+        self._unread.over()
         if self._unread.left:
             reading, flags = replace(reading, final=False, free=False, stated_cost_nanos=None), (*flags, LEFT)
         return replace(reading, flags=(*reading.flags, *flags)) if flags else reading

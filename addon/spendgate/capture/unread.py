@@ -29,6 +29,10 @@ def _soon(act: Callable[[], None]) -> None:
     asyncio.get_running_loop().call_soon(act)
 
 
+def _nothing() -> None:
+    pass
+
+
 @dataclass(frozen=True, slots=True)
 class Turns:
     """The loop's turns, and a clock for how long one lasts."""
@@ -92,6 +96,10 @@ class Unread:
         self.left, self.waiting = True, False
         self._chunks.clear()
         self._slices = iter(())
+
+    def over(self) -> None:
+        """No further turn will be asked for: let go of whom it would be asked."""
+        self._go_on = _nothing
 
     def _go(self, turn_ns: int, least: int) -> bool:
         until = self._turns.now_ns() + turn_ns
