@@ -19,7 +19,7 @@ from mitmproxy.addons import core, strip_dns_https_records
 from mitmproxy.proxy import layers, mode_specs
 from mitmproxy.utils import asyncio_utils
 
-from spendgate.capture import frames, heads, logs, options, same
+from spendgate.capture import frames, heads, logs, memory, options, same
 from spendgate.capture.bystanders import Bystanders
 from spendgate.capture.ca import Minter
 from spendgate.capture.coverage import OnCoverage, Watch, ignore_coverage
@@ -133,6 +133,7 @@ async def running(settings: Settings, addons: Sequence[object]) -> AsyncIterator
     """The proxy as a context: it listens inside. Raises as `serve`."""
     _check_modes(settings)
     raise_file_limit()
+    memory.keep()
     heads.unchecked()
     heads.quick()
     same.quick()
