@@ -271,6 +271,16 @@ def test_what_roots_own_exec_has_left_is_no_service(monkeypatch: pytest.MonkeyPa
     assert "has no ledger yet" in str(CliRunner().invoke(app, ["status"]).exception)
 
 
+def test_a_macs_service_is_asked_by_root(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It has no socket: who has no ledger of their own is told so, not that it has stopped."""
+    monkeypatch.delenv("SPENDGATE_STATE", raising=False)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    monkeypatch.setattr("spendgate.config.paths._is_root", lambda: False)
+    monkeypatch.setattr(desks, "_owner", lambda _: 400)
+    monkeypatch.setattr(desks.platform, "system", lambda: "Darwin")
+    assert "root's to read: `sudo spendgate COMMAND --state" in str(CliRunner().invoke(app, ["status"]).exception)
+
+
 @pytest.mark.parametrize(
     ("socket", "installed", "own", "found"),
     [

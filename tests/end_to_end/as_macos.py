@@ -18,8 +18,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 GONE: dict[Any, tuple[str, ...]] = {
     os: (
         "pidfd_open", "posix_fallocate", "posix_fadvise", "O_PATH", "O_TMPFILE",
@@ -51,18 +49,9 @@ def pretend() -> None:
     platform.system = lambda: "Darwin"
     trust = importlib.import_module("spendgate.capture.trust")
     trust._keychain_roots = lambda: roots
-    importlib.import_module("spendgate.identity.pcblist").read = connections
-
-
-def connections() -> bytes:
-    """This system's, each with the account that its process runs under."""
-    darwin = importlib.import_module("identity.darwin")
-    made: bytes = darwin.table(
-        darwin.Line(each.laddr, each.raddr, psutil.Process(each.pid).uids().effective, each.pid)
-        for each in psutil.net_connections("tcp4")
-        if each.raddr and each.pid
-    )
-    return made
+    importlib.import_module("spendgate.identity.pcblist").read = lambda: importlib.import_module(
+        "identity.darwin"
+    ).live()
 
 
 if __name__ == "__main__":

@@ -10,6 +10,8 @@ from ctypes import LittleEndianStructure, c_char, c_int16, c_int32, c_ubyte, c_u
 from dataclasses import dataclass
 from typing import ClassVar
 
+import psutil
+
 from spendgate.identity.interface import Address
 
 
@@ -98,6 +100,18 @@ class Line:
     so: int = 0xFEED
     vflag: int | None = None
     state: int = 4
+
+
+def live() -> bytes:
+    """This system's connections over IPv4, each with the account that its process runs under."""
+    lines = []
+    for each in psutil.net_connections("tcp4"):
+        if each.raddr and each.pid:
+            try:
+                lines.append(Line(each.laddr, each.raddr, psutil.Process(each.pid).uids().effective, each.pid))
+            except psutil.NoSuchProcess:
+                continue  # it ended meanwhile
+    return table(lines)
 
 
 def table(lines: Iterable[Line], holder: type[Packed] = NewerHolder, count: int | None = None) -> bytes:

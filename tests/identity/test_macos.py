@@ -9,14 +9,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import psutil
 import pytest
 
 if sys.platform == "win32":
     pytest.skip("accounts as POSIX has them", allow_module_level=True)
 
 from identity.connecting import accepted, client, end
-from identity.darwin import Line, table
+from identity.darwin import Line, live, table
 from spendgate.attribution import Evidence, Peer
 from spendgate.identity import macos
 from spendgate.identity.interface import Endpoints
@@ -33,21 +32,6 @@ def server() -> Iterator[socket.socket]:
     """Listens for the clients of a test."""
     with socket.create_server(("127.0.0.1", 0)) as made:
         yield made
-
-
-def live() -> bytes:
-    """This system's connections, each with the account that its process runs under."""
-    return table(
-        Line(
-            each.laddr,
-            each.raddr,
-            psutil.Process(each.pid).uids().effective if each.pid else 0,
-            each.pid or 0,
-            each.pid or 0,
-        )
-        for each in psutil.net_connections("tcp4")
-        if each.raddr and each.pid not in (None, 0)
-    )
 
 
 def lookup() -> MacLookup:

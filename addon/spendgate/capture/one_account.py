@@ -10,7 +10,8 @@ import logging
 
 from mitmproxy import connection
 
-from spendgate.identity.interface import Endpoints, Lookup
+from spendgate.capture.ends import ends_of
+from spendgate.identity.interface import Lookup
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +33,7 @@ class OneAccount:
         Root may come, as the command may be run through `sudo`; where root has started the command, it may have become anyone.
         Where the system does not say whose a connection is, it is not turned away: the command may run in a container.
         """
-        uid = self._lookup.owner(Endpoints(local=client.peername[:2], remote=client.sockname[:2])).uid
+        uid = self._lookup.owner(ends_of(client)).uid
         if uid is None or self._uid == ROOT or uid in (ROOT, self._uid):
             return
         client.error = NOT_OURS

@@ -12,7 +12,8 @@ from collections import Counter
 
 from mitmproxy import connection
 
-from spendgate.identity.interface import Endpoints, Lookup
+from spendgate.capture.ends import ends_of
+from spendgate.identity.interface import Lookup
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +42,7 @@ class Places:
         """mitmproxy's hook: a client with an error is closed before a byte of it is read."""
         if client.error:
             return
-        uid = self._lookup.owner(Endpoints(local=client.peername[:2], remote=client.sockname[:2])).uid
+        uid = self._lookup.owner(ends_of(client)).uid
         if self._most is not None and self._held[uid] >= self._most:
             client.error = TOO_MANY
             self._tell(uid)

@@ -9,7 +9,8 @@ from typing import Protocol
 from mitmproxy import connection
 
 from spendgate.attribution import NOBODY, Evidence, Peer
-from spendgate.identity.interface import Endpoints, Lookup
+from spendgate.capture.ends import ends_of
+from spendgate.identity.interface import Lookup
 
 PROCESS_WAIT_S = 2.0
 """The longest that a first call waits for its process to be found, which takes milliseconds unless the machine is busy. Without
@@ -31,8 +32,7 @@ class Visitor:
         self.open: dict[str, Unfinished] = {}
         self._peer = NOBODY
         self._finding: asyncio.Future[Peer] | None = None
-        # IPv6 addresses come with flow and scope. In transparent mode mitmproxy's `sockname` is the original destination.
-        ends = Endpoints(local=client.peername[:2], remote=client.sockname[:2])
+        ends = ends_of(client)
         self._peer = lookup.owner(ends)
         if self._peer.evidence is not Evidence.NONE and self._peer.pid is None:
             loop = asyncio.get_running_loop()

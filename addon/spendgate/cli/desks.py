@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import stat
 import sys
 from pathlib import Path
@@ -11,19 +12,24 @@ from spendgate.cli.desk import Desk
 from spendgate.cli.file_desk import FileDesk
 from spendgate.cli.socket_desk import SocketDesk
 from spendgate.config import paths
+from spendgate.errors import StateError
 
 _ROOT = 0
 
 
 def desk(chosen: Path | None) -> Desk:
     """The one that `--state` names, a directory or a socket; else SPENDGATE_STATE's; else the service's, where one is
-    installed whose state directory is not ours; else our own."""
+    installed whose state directory is not ours; else our own. Raises StateError on macOS, whose service answers nobody yet."""
     root = paths.find(chosen).root
     if chosen is not None or os.environ.get(paths.VARIABLE):
         return SocketDesk(root) if _is_socket(root) or root.suffix == paths.SOCKET.suffix else FileDesk(chosen)
     stopped = _owner(paths.SERVICE_DIRECTORY) not in (None, _ROOT) and not paths.State(root).ledger.exists()
     # Of a service that has stopped it is said so, where there is no ledger of one's own that could be meant. Its directory is its
     # account's: one of root's is what root's own `exec` has left.
+    if stopped and platform.system() == "Darwin":
+        raise StateError(
+            f"the ledger of this Mac's service is root's to read: `sudo spendgate COMMAND --state '{paths.SERVICE_DIRECTORY}'`"
+        )
     installed = _is_socket(paths.SOCKET) or stopped
     return SocketDesk(paths.SOCKET) if installed and not _ours(paths.SERVICE_DIRECTORY) else FileDesk(chosen)
 

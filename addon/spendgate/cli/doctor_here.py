@@ -1,14 +1,18 @@
-"""What the system that we run on says of the gate: on Linux its service and rules. Elsewhere what of that is not looked at."""
+"""What the system that we run on says of the gate: its service, on Linux its rules. Elsewhere what of that is not looked at."""
 
 from __future__ import annotations
 
 import platform
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from spendgate.cli.desk import Desk
 from spendgate.cli.health import Health
 from spendgate.cli.report import Report
 from spendgate.doctor.interface import Check, State
+
+if TYPE_CHECKING:
+    from spendgate.cli.service_status import Service
 
 _NAMES = {"Darwin": "macOS"}
 
@@ -19,6 +23,19 @@ def of_service(desk: Desk) -> Iterator[Check]:
         from spendgate.cli.doctor_system import service  # noqa: PLC0415 - imports what only POSIX has
 
         yield from service(desk)
+    elif platform.system() == "Darwin":
+        from spendgate.cli import service_macos  # noqa: PLC0415 - as above
+
+        if service_macos.JOB.exists():
+            yield _daemon(service_macos.asked())
+
+
+def _daemon(found: Service) -> Check:
+    says = f"{found.unit} is {found.state}, started again {found.restarts} times"
+    if found.state == "active (running)":
+        return Check("service", "service", State.FINE, says)
+    ended = "" if found.result == "success" else f"; it last ended by {found.result}"
+    return Check("service", "service", State.FINDING, says + ended, f"{found.fault}; then `spendgate service install`")
 
 
 def of_rules(report: Report | None = None, health: Health | None = None) -> Iterator[Check]:
@@ -31,5 +48,6 @@ def of_rules(report: Report | None = None, health: Health | None = None) -> Iter
         yield from doctor_system.containers(report) if report is not None else ()
         return
     name = _NAMES.get(platform.system(), platform.system())
-    says = f"what starts the gate, and whether QUIC to providers is refused, is not looked at on {name}"
+    started = "" if platform.system() == "Darwin" else "what starts the gate, and "
+    says = f"{started}whether QUIC to providers is refused, is not looked at on {name}"
     yield Check("system", name, State.UNSEEN, says)

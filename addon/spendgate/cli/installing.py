@@ -6,6 +6,7 @@ import difflib
 import os
 import stat
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
@@ -40,10 +41,7 @@ class Wanted:
 def described(wanted: Wanted, *, backs_off: bool = True) -> Description:
     """What is to be installed. Raises UsageError."""
     policy = None if wanted.policy is None else PurePosixPath(wanted.policy.expanduser().absolute())
-    if wanted.program is None:
-        program: tuple[str, ...] = (sys.executable, "-I", "-m", "spendgate")
-    else:
-        program = (str(wanted.program.expanduser().absolute()),)
+    program = program_of(wanted.program)
     state, socket = PurePosixPath(paths.SERVICE_DIRECTORY), PurePosixPath(paths.SOCKET)
     return Description(
         program, state, socket,
@@ -202,24 +200,41 @@ def _check_seen(about: Description) -> None:
 
 
 def _check_roots_own(about: Description) -> None:
-    """Raises StateError for a program that another account may change: what that writes would run as the gate, and read its
-    ledger and its key. Not for a policy: whom to believe there, the trust file says."""
-    for path in _needed(replace(about, policy=None)):
+    """Raises StateError for a program that another account may change. Not for a policy: whom to believe there, the trust file
+    says."""
+    check_roots_own(_needed(replace(about, policy=None)))
+
+
+def check_roots_own(files: Iterable[str]) -> None:
+    """Raises StateError for a file that another account may change: what that writes would run as the gate, and read its ledger
+    and its key."""
+    for path in files:
         for each in (Path(path), Path(path).resolve()):
             for part in (each, *each.parents):
                 found = part.stat()
                 if found.st_uid or found.st_mode & stat.S_IWOTH or (found.st_mode & stat.S_IWGRP and found.st_gid):
                     raise StateError(
                         f"others than root may write {part}, which the service runs from: they could read its ledger and key; "
-                        f"chown -R root:root {part}; chmod -R go-w {part}; or install it anew as root, for instance under /opt"
+                        f"chown -R 0:0 {part}; chmod -R go-w {part}; or install it anew as root, for instance under /opt"
                     )
 
 
 def _needed(about: Description) -> tuple[str, ...]:
-    """Files that the service starts from, with its Python and what it needs; of a program that was named, that alone."""
+    """Files that the service starts from."""
+    return (*started_from(about.program), *((str(about.policy),) if about.policy else ()))
+
+
+def started_from(program: tuple[str, ...]) -> tuple[str, ...]:
+    """With its Python and what it needs; of a program that was named, that alone."""
     own = (os.__file__, spendgate.__file__, typer.__file__)
-    policy = (str(about.policy),) if about.policy else ()
-    return (about.program[0], *(own if len(about.program) > 1 else ()), *policy)
+    return (program[0], *(own if len(program) > 1 else ()))
+
+
+def program_of(chosen: Path | None) -> tuple[str, ...]:
+    """The words that start `--program`, or the spendgate that runs this."""
+    if chosen is None:
+        return (sys.executable, "-I", "-m", "spendgate")
+    return (str(chosen.expanduser().absolute()),)
 
 
 def _commands(about: Description, root: Path | None) -> tuple[str, ...]:

@@ -44,7 +44,7 @@ def uninstall(*, keep_ledger: bool, dry_run: bool) -> None:
     machine.systemctl("--quiet", "disable", "--now", UNIT)
     note(f"{UNIT} stopped")
     try:
-        _drop_state(keep_ledger=keep_ledger)
+        drop_state(keep_ledger=keep_ledger)
     except OSError as fault:
         raise StateError(
             f"{fault.filename} cannot be removed: {fault.strerror}; mend that and run this again"
@@ -175,7 +175,7 @@ def _trusting() -> str:
     return ""
 
 
-def _drop_state(*, keep_ledger: bool) -> None:
+def drop_state(*, keep_ledger: bool) -> None:
     """The state directory; with `keep_ledger` all of it but the ledger, which is root's then: the account's number goes to
     whoever is made next."""
     state = paths.SERVICE_DIRECTORY

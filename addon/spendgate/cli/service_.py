@@ -1,9 +1,9 @@
-"""`spendgate service`: the gate as a service of the machine, put up, taken away, and asked how it is. Linux with systemd."""
+"""`spendgate service`: the gate as a service of the machine, put up, taken away, and asked how it is. systemd's, or launchd's."""
 
 from __future__ import annotations
 
 import os
-import sys
+import platform
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -18,7 +18,7 @@ from spendgate.errors import StateError, UsageError
 from spendgate.identity.containers import ranges
 from spendgate.service.notify import Manager
 
-_commands = typer.Typer(help="The gate as a service of this machine (Linux with systemd).", no_args_is_help=True)
+_commands = typer.Typer(help="The gate as a service of this machine (Linux with systemd; macOS).", no_args_is_help=True)
 RootOption = Annotated[
     Path | None,
     typer.Option(
@@ -99,8 +99,14 @@ def install(
     root: RootOption = None,
     dry_run: DryRunOption = False,
 ) -> None:
-    """Install the gate as a systemd service under its own account, and start it. Again: what differs is mended, and told."""
-    _only_linux()
+    """Install the gate as a service under its own account, and start it. Again: what differs is mended, and told."""
+    if _macos():
+        from spendgate.cli import service_macos  # noqa: PLC0415 - as below
+
+        if mode is not Mode.REGULAR or redirect_port or upstream or containers or root:
+            raise UsageError(f"macOS' service has --policy, --port, --program and --dry-run alone: {_WHY_ALONE}")
+        service_macos.install(service_macos.Wanted(policy, port, program), dry_run=dry_run)
+        return
     from spendgate.cli import installing  # noqa: PLC0415 - Linux alone has what it asks
 
     led = tuple(str(each) for each in ranges(containers or ()))
@@ -124,7 +130,13 @@ def uninstall(
     dry_run: DryRunOption = False,
 ) -> None:
     """Stop the service and take away all that `install` made: unit, account, group, state, and the ledger with it."""
-    _only_linux()
+    if _macos():
+        from spendgate.cli import service_macos  # noqa: PLC0415 - as below
+
+        if root is not None:
+            raise UsageError("--root: Linux alone has packages of the service's files")
+        service_macos.uninstall(keep_ledger=keep_ledger, dry_run=dry_run)
+        return
     from spendgate.cli import removing  # noqa: PLC0415 - Linux alone has what it asks
 
     if root is not None and keep_ledger:
@@ -137,8 +149,12 @@ def uninstall(
 
 @_commands.command()
 def stop() -> None:
-    """Stop the gate and what redirects to it: calls go direct, also those that were held. `systemctl start` starts it."""
-    _only_linux()
+    """Stop the gate and what redirects to it: calls go direct, also those that were held. It tells how to start it again."""
+    if _macos():
+        from spendgate.cli import service_macos  # noqa: PLC0415 - as below
+
+        service_macos.stop()
+        return
     from spendgate.cli import removing  # noqa: PLC0415 - Linux alone has what it asks
 
     removing.stop()
@@ -182,7 +198,11 @@ def clerk(account: AccountOption = "spendgate") -> None:
 @_commands.command()
 def status(fmt: FormatOption = Format.TABLE) -> None:
     """The unit's state and since when, version, where it listens, its ledger, the last call. Exit status 1 unless it runs."""
-    _only_linux()
+    if _macos():
+        from spendgate.cli import service_macos  # noqa: PLC0415 - as below
+
+        service_macos.status(fmt)
+        return
     from spendgate.cli import service_status  # noqa: PLC0415 - Linux alone has what it asks
 
     service_status.show(fmt)
@@ -215,11 +235,24 @@ def _redirect_port(mode: Mode, chosen: int | None, proxy: int, *, containers: bo
     return port
 
 
+_WHY_ALONE = (
+    "whether a daemon may start mitmproxy's redirector is unknown, and a proxy's password would lie in the job's file"
+)
+
+
+def _macos() -> bool:
+    """Whether this is macOS; False: Linux. Raises StateError for other systems."""
+    if platform.system() == "Darwin":
+        return True
+    _only_linux()
+    return False
+
+
 def _only_linux() -> None:
     """Raises StateError."""
-    if sys.platform != "linux":
-        system = {"darwin": "macOS", "win32": "Windows"}.get(sys.platform, sys.platform)
+    if platform.system() != "Linux":
+        system = {"Darwin": "macOS"}.get(platform.system(), platform.system())
         raise StateError(
-            f"a service on {system} is not built yet, Linux with systemd alone; "
+            f"this service is not built on {system}; "
             "`spendgate run` captures until it is stopped, and `spendgate exec` for one command"
         )

@@ -18,7 +18,7 @@ from spendgate.service import machine
 from spendgate.service.redirect_units import CAPTURING, CLERK, REDIRECT
 from spendgate.service.unit import UNIT
 
-_UP, _DOWN = "active (running)", "does not run"
+UP, _DOWN = "active (running)", "does not run"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +47,18 @@ class Service:
 def show(fmt: Format) -> None:
     """Print it; leaves with exit status 1 unless the gate runs. Raises StateError where there is no service."""
     machine.check_systemd(f"nothing is a service there; {RUN_INSTEAD}, and `spendgate status` asks after it")
-    found = asked()
+    shown(asked(), fmt)
+
+
+def shown(found: Service, fmt: Format) -> None:
+    """Print it; leaves with exit status 1 unless the gate runs."""
     if fmt is Format.TABLE:
         _print(found)
     elif fmt is Format.JSON:
         emit_json(asdict(found))
     else:
         emit([asdict(found)], (), fmt)
-    if found.state != _UP or found.redirect not in ("", CAPTURING) or found.clerk.startswith(_DOWN):
+    if found.state != UP or found.redirect not in ("", CAPTURING) or found.clerk.startswith(_DOWN):
         raise typer.Exit(1)
 
 

@@ -21,6 +21,8 @@ class Endpoints:
 
     local: Address
     remote: Address
+    pid: int | None = None
+    """The process that opened it, where the system's redirector says so (macOS, Windows): then the addresses may be anything."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,7 @@ class MacLookup:
         self._one_at_a_time = threading.Lock()
 
     def owner(self, ends: Endpoints) -> Peer:
-        """The account that opened the connection, by one reading of the table."""
+        """The account that opened the connection, by one reading of the table; where its process is named, that one's."""
         row, why = self._ask(ends)
         uid = _uid(row) if row is not None else None
         if uid is None:
@@ -74,6 +74,8 @@ class MacLookup:
             return self._read(peer, found)
 
     def _ask(self, ends: Endpoints) -> tuple[pcblist.Row | None, str | None]:
+        if ends.pid is not None:
+            return pcblist.Row(ends.local, ends.remote, None, ends.pid, pcblist.ESTABLISHED), None
         try:
             row = pcblist.find(self._table(), ends)
         except (OSError, ValueError, AttributeError) as error:

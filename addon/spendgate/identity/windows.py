@@ -65,6 +65,8 @@ class WindowsLookup:
             return self._read(peer, found, self._account(found))
 
     def _ask(self, ends: Endpoints) -> tuple[int | None, str | None]:
+        if ends.pid is not None:
+            return ends.pid, None
         try:
             wanted = _ends(ends.local, ends.remote)
             # Most of the table has other ports, and need not be understood.

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import plistlib
 import shlex
+from collections.abc import Sequence
 from typing import Final
 
 from spendgate.mdm.places import PLACES, System
@@ -30,17 +31,28 @@ def label(rollout: Rollout) -> str:
 
 def path(rollout: Rollout) -> str:
     """Its file."""
-    return f"/Library/LaunchDaemons/{label(rollout)}.plist"
+    return place(label(rollout))
+
+
+def place(named: str) -> str:
+    """The file of a job of this name."""
+    return f"/Library/LaunchDaemons/{named}.plist"
 
 
 def job(rollout: Rollout) -> bytes:
-    """The job. The gate is started as its account and never was root."""
-    policy = ["--policy", PLACES[System.MACOS].at(rollout.policy.name)] if isinstance(rollout.policy, FromFile) else []
+    """The rollout's job."""
+    policy = PLACES[System.MACOS].at(rollout.policy.name) if isinstance(rollout.policy, FromFile) else None
+    return plist(label(rollout), [rollout.macos_program or ""], rollout.port, policy)
+
+
+def plist(named: str, program: Sequence[str], port: int, policy: str | None) -> bytes:
+    """A job. The gate is started as its account and never was root."""
+    chosen = ["--policy", policy] if policy else []
     limits = {"Core": 0, "NumberOfFiles": _OPEN_FILES}  # memory of a gate holds keys: none of it goes to a core file
     return plistlib.dumps(
         {
-            "Label": label(rollout),
-            "ProgramArguments": [rollout.macos_program, "run", "--state", STATE, "--port", str(rollout.port), *policy],
+            "Label": named,
+            "ProgramArguments": [*program, "run", "--state", STATE, "--port", str(port), *chosen],
             "UserName": ACCOUNT,
             "GroupName": ACCOUNT,
             "RunAtLoad": True,
@@ -58,17 +70,28 @@ def job(rollout: Rollout) -> bytes:
 
 
 def before(rollout: Rollout) -> str:
-    """Shell that runs before the files are put down: what is no change must not cut anybody's calls."""
-    return f'job={shlex.quote(path(rollout))}\nwas=$(cat "$to$job" 2> /dev/null | cksum)\n'
+    """Shell that runs before the files are put down."""
+    return seen(label(rollout))
+
+
+def seen(named: str) -> str:
+    """Shell that keeps in mind what the job was: what is no change must not cut anybody's calls."""
+    return f'job={shlex.quote(place(named))}\nwas=$(cat "$to$job" 2> /dev/null | cksum)\n'
 
 
 def install(rollout: Rollout) -> str:
-    """Shell that runs when they are: the account, its folder, and the job, started where it is another or is not there."""
-    return (
-        _INSTALL.replace("PROGRAM", shlex.quote(rollout.macos_program or ""))
-        .replace("STATE", shlex.quote(STATE))
-        .replace("LABEL", label(rollout))
-    )
+    """Shell that runs when they are."""
+    return account(rollout.macos_program or "") + start(label(rollout))
+
+
+def account(program: str) -> str:
+    """Shell that makes the account and its folder, where the program is there."""
+    return _ACCOUNT.replace("PROGRAM", shlex.quote(program)).replace("STATE", shlex.quote(STATE))
+
+
+def start(named: str) -> str:
+    """Shell that starts the job where it is another, or is not there."""
+    return _START.replace("LABEL", named)
 
 
 def check(rollout: Rollout) -> str:
@@ -79,10 +102,19 @@ def check(rollout: Rollout) -> str:
 
 def remove(rollout: Rollout) -> str:
     """Shell that runs before they are taken away. The ledger stays, root's alone: bills come after a laptop is given back."""
-    return _REMOVE.replace("STATE", shlex.quote(STATE)).replace("LABEL", label(rollout))
+    kept = "if [ -d STATE ]; then chown -R root:wheel STATE; chmod 0700 STATE; fi\n".replace(
+        "STATE", shlex.quote(STATE)
+    )
+    lines = f"{end(label(rollout))}{kept}{UNMADE}".splitlines()
+    return "\n".join(['if [ -z "$to" ]; then', *(f"    {line}" for line in lines), "fi\n"])
 
 
-_INSTALL: Final = f"""\
+def end(named: str) -> str:
+    """Shell that ends the job; nothing where launchd has none."""
+    return f"launchctl bootout system/{named} 2> /dev/null || true\n"
+
+
+_ACCOUNT: Final = f"""\
 [ -x PROGRAM ] || {{ echo 'the gate is not there yet: 'PROGRAM >&2; exit 1; }}
 if ! dscl . -read /Users/{ACCOUNT} UniqueID > /dev/null 2>&1; then # no shell, no home, no password
     id=400
@@ -103,15 +135,19 @@ fi
 mkdir -p STATE
 chown -R {ACCOUNT}:{ACCOUNT} STATE
 chmod 0711 STATE
+"""
+_START: Final = """\
 if [ "$was" != "$(cksum < "$job")" ] || ! launchctl print system/LABEL > /dev/null 2>&1; then
     launchctl bootout system/LABEL 2> /dev/null || true
-    launchctl bootstrap system "$job"
+    tries=0
+    until launchctl bootstrap system "$job" 2> /dev/null; do # not while the old one still ends: ExitTimeOut seconds at most
+        tries=$((tries + 1))
+        [ "$tries" -lt 35 ] || { launchctl bootstrap system "$job"; break; }
+        sleep 1
+    done
 fi
 """
-_REMOVE: Final = f"""\
-if [ -z "$to" ]; then
-    launchctl bootout system/LABEL 2> /dev/null || true
-    if [ -d STATE ]; then chown -R root:wheel STATE; chmod 0700 STATE; fi
-    for name in /Users/{ACCOUNT} /Groups/{ACCOUNT}; do dscl . -delete "$name" 2> /dev/null || true; done
-fi
+UNMADE: Final = f"""\
+for name in /Users/{ACCOUNT} /Groups/{ACCOUNT}; do dscl . -delete "$name" 2> /dev/null || true; done
 """
+"""Shell that takes the account away."""
