@@ -149,6 +149,11 @@ SEVEN = (
 @settings(max_examples=120, deadline=None)
 @given(chosen, chosen, st.sampled_from(CALLERS))
 @example(*SEVEN, ("zed", "m"))
+@example(
+    [],
+    [("unknown_people: shared", "unknown_people: refuse"), ("version: 1", "version: 1\nmode: observe")],
+    ("zed", "m"),
+)
 def test_no_limit_changes_in_silence(
     left: list[tuple[str, str]], right: list[tuple[str, str]], caller: tuple[str, str]
 ) -> None:
@@ -165,6 +170,9 @@ def test_no_limit_changes_in_silence(
         if was is None or now is None:
             if (was is None) is not (now is None):
                 effects = UP if was is None else DOWN
+                if (old if was is None else new).mode.default == "observe":
+                    # Who is refused there is only recorded, where the other side may have refused what does not fit.
+                    effects = UP | DOWN | {Effect.RECORDS}
                 assert told(found, "unknown_people", effects, {caller[0], "not listed"}), found
             continue
         names = {caller[0], "not listed", *was.values["person"], *now.values["person"]}

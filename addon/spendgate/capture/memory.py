@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ctypes
 import platform
+import sys
 from typing import Final
 
 KEPT_BYTES: Final = 16 * 1024 * 1024
@@ -23,7 +24,7 @@ _M_MMAP_THRESHOLD: Final = -3
 
 def keep() -> bool:
     """Set it for this process. False: another allocator than glibc's, which is left alone."""
-    if platform.libc_ver()[0] != "glibc":
+    if sys.platform != "linux" or platform.libc_ver()[0] != "glibc":
         return False
     mallopt = ctypes.CDLL(None).mallopt
     return bool(mallopt(_M_TRIM_THRESHOLD, KEPT_BYTES) and mallopt(_M_MMAP_THRESHOLD, OWN_BYTES))
