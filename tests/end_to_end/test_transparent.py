@@ -102,6 +102,18 @@ def test_sudo_spends_the_callers_money(village: Village) -> None:
     assert [row["account_os"] for row in rows] == ["root", two]
 
 
+def test_a_provider_at_another_port_is_metered(village: Village) -> None:
+    """The name, the route and the price are the same; it went past the rules, and so past every budget."""
+    rules = "table ip x { chain p { type nat hook prerouting priority -100; tcp dport 8443 redirect to :443; }; }"
+    subprocess.run(["ip", "netns", "exec", village.provider, "nft", rules], check=True)
+    try:
+        row = village.ask(village.laptop.people[0], port=8443)
+    finally:
+        subprocess.run(["ip", "netns", "exec", village.provider, "nft", "delete table ip x"], check=True)
+
+    assert (row["person"], row["state"], row["model"]) == (village.laptop.people[0], "settled", "claude-sonnet-4-6")
+
+
 def test_a_process_that_ends_at_once_is_never_roots(village: Village) -> None:
     """Gone before its request could be answered: its account's while the kernel still tells, else unknown, never root's."""
     two = village.laptop.people[1]
