@@ -171,3 +171,5 @@ def test_quic_targets_are_parsed_addresses() -> None:
     assert quic_targets([]) == "flush set inet spendgate quic4\nflush set inet spendgate quic6\n"
     with pytest.raises(ValueError, match="does not appear"):
         quic_targets(["192.0.2.1 }; delete table ip nat"])
+    with pytest.raises(ValueError, match="a scope"):
+        quic_targets(["fe80::1%x }\nflush ruleset\n#"])

@@ -11,7 +11,7 @@ import socket
 from collections import OrderedDict
 from collections.abc import Iterable
 
-from spendgate.redirect.messages import ADDRESSES_MAX
+from spendgate.redirect.messages import ADDRESSES_MAX, plain_address
 
 KEEP_S = 3600.0
 SHARED_S = 86_400.0
@@ -62,11 +62,14 @@ class Shared:
 
 
 async def resolve(hosts: Iterable[str]) -> frozenset[str]:
-    """Every address that the system's resolver gives for the names now; what does not resolve adds none, `*.domain` too."""
+    """Every address that the system's resolver gives for the names now; what does not resolve adds none, `*.domain` too.
+
+    One that no rule may name is left out: with it, all others would be refused.
+    """
     loop = asyncio.get_running_loop()
     found = await asyncio.gather(
         *(loop.getaddrinfo(host, 443, type=socket.SOCK_STREAM) for host in hosts if "*" not in host),
         return_exceptions=True,
     )
     answers = (answer for answer in found if not isinstance(answer, BaseException))
-    return frozenset(str(entry[4][0]) for answer in answers for entry in answer)
+    return frozenset(plain for answer in answers for entry in answer if (plain := plain_address(str(entry[4][0]))))

@@ -185,6 +185,8 @@ def hold_targets(addresses: Iterable[str]) -> str:
 
 def _elements(sets: str, addresses: Iterable[str]) -> str:
     parsed = {ipaddress.ip_address(text) for text in addresses}
+    if any("%" in str(address) for address in parsed):
+        raise ValueError("a scope may be any text, and is no part of an element")
     lines = [f"flush set {TABLE} {sets}4", f"flush set {TABLE} {sets}6"]
     for name, version in ((f"{sets}4", 4), (f"{sets}6", 6)):
         listed = ", ".join(sorted(str(address) for address in parsed if address.version == version))
