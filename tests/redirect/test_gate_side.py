@@ -188,7 +188,7 @@ def test_provider_addresses_are_kept_for_an_hour_and_bounded() -> None:
 async def test_names_are_resolved() -> None:
     """Every address of every name; a name that does not resolve, or to what no rule may name, costs the others nothing."""
     names = ("192.0.2.1", "2001:db8::1", "does-not-exist.invalid", "fe80::1%lo", "127.0.0.1")
-    assert await addresses.resolve(names) == {"192.0.2.1", "2001:db8::1"}
+    assert await addresses.resolve(names) == {"192.0.2.1": "192.0.2.1", "2001:db8::1": "2001:db8::1"}
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become another account")
