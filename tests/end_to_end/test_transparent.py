@@ -104,7 +104,8 @@ def test_sudo_spends_the_callers_money(village: Village) -> None:
 
 def test_a_provider_at_another_port_is_metered(village: Village) -> None:
     """The name, the route and the price are the same; it went past the rules, and so past every budget."""
-    rules = "table ip x { chain p { type nat hook prerouting priority -100; tcp dport 8443 redirect to :443; }; }"
+    to = f"ip daddr {STANDIN} tcp dport 8443 dnat to {STANDIN}:443"
+    rules = f"table ip x {{ chain p {{ type nat hook prerouting priority -100; {to}; }}; }}"
     subprocess.run(["ip", "netns", "exec", village.provider, "nft", rules], check=True)
     try:
         row = village.ask(village.laptop.people[0], port=8443)
