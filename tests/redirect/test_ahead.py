@@ -16,7 +16,7 @@ MANY = 3 * READY_MAX
 
 
 def test_the_sign_of_life_is_not_behind_the_traffic(monkeypatch: pytest.MonkeyPatch) -> None:
-    """All sockets are ready at once, and in their first moment it is asked for: it is answered a turn later, and all are served."""
+    """All sockets are ready at once, and in their first moment it is asked for: answered a turn later; all are served."""
     loop, served, answered = new_loop(), [], []
     asked, pulse = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     queued, plain = threading.Event(), loop.call_soon_threadsafe
