@@ -15,6 +15,33 @@ from spendgate.redirect.ahead import READY_MAX, heard, new_loop
 MANY = 3 * READY_MAX
 
 
+def test_a_listener_takes_few_connections_in_a_turn() -> None:
+    """Each is some milliseconds of the loop, and asyncio takes a hundred; those behind come in the next turns."""
+    loop, turns = new_loop(), [0]
+
+    class Taken(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            turns[-1] += 1
+            transport.close()
+
+    async def serve() -> None:
+        listening = socket.create_server(("127.0.0.1", 0))
+        server = await loop.create_server(Taken, sock=listening)
+        listening.listen(MANY)
+        with contextlib.ExitStack() as down:
+            for _ in range(MANY):
+                down.enter_context(socket.create_connection(listening.getsockname()))
+            while sum(turns) < MANY:
+                turns.append(0)
+                await asyncio.sleep(0)
+        server.close()
+
+    loop.run_until_complete(serve())
+    loop.run_until_complete(asyncio.sleep(0))
+    loop.close()
+    assert max(turns) <= READY_MAX
+
+
 def test_the_sign_of_life_is_not_behind_the_traffic(monkeypatch: pytest.MonkeyPatch) -> None:
     """All sockets are ready at once, and in their first moment it is asked for: answered a turn later; all are served."""
     loop, served, answered = new_loop(), [], []

@@ -14,6 +14,8 @@ type Account = int | None
 
 AT_ONCE = 100
 """Some 3 ms of the loop each: what another account may have to wait for is a third of a second."""
+A_TURN = 16
+"""So many that waited go on in one turn of the loop."""
 PATIENCE_S = 1.0
 """After so long a handshake makes room for the next: it waits for its client or its provider, and costs nothing."""
 
@@ -23,8 +25,8 @@ class _Line:
     running: dict[str, float] = field(default_factory=dict)
     """Connections in their handshake, with the loop's second of its begin, the oldest first."""
     waiting: dict[str, asyncio.Future[None]] = field(default_factory=dict)
-    looks: asyncio.TimerHandle | None = None
-    """When the oldest has had its time; only while somebody waits."""
+    looks: asyncio.Handle | None = None
+    """When the oldest has had its time, or the loop its turn; only while somebody waits."""
 
 
 class Handshakes:
@@ -65,14 +67,16 @@ class Handshakes:
         now = loop.time()
         while line.running and now - (oldest := next(iter(line.running.items())))[1] >= self._patience_s:
             del line.running[oldest[0]]
-        while line.waiting and len(line.running) < self._at_once:
+        if line.looks is not None:
+            line.looks.cancel()
+        line.looks = None
+        for _ in range(min(A_TURN, len(line.waiting), self._at_once - len(line.running))):
             connection = next(iter(line.waiting))
             turn = line.waiting.pop(connection)
             line.running[connection] = now
             if not turn.done():
                 turn.set_result(None)
-        if line.looks is not None:
-            line.looks.cancel()
-        line.looks = None
-        if line.waiting:
+        if line.waiting and len(line.running) < self._at_once:
+            line.looks = loop.call_soon(self._advance, line)
+        elif line.waiting:
             line.looks = loop.call_at(next(iter(line.running.values())) + self._patience_s, self._advance, line)

@@ -18,8 +18,9 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-READY_MAX = 64
-"""Some 3 ms each at the worst, a TLS handshake's half."""
+READY_MAX = 16
+"""Some 5 ms of the processor each at the worst, a TLS hello, so that a turn ends in a third of a second on a machine that is busy
+with four others."""
 
 
 class FewAtOnce(selectors.EpollSelector):
@@ -43,9 +44,20 @@ class FewAtOnce(selectors.EpollSelector):
         return ready
 
 
+class _ShortTurns(asyncio.SelectorEventLoop):
+    async def create_server(
+        self,
+        *words: Any,  # noqa: ANN401 - passed on
+        backlog: int = 100,
+        **more: Any,  # noqa: ANN401 - passed on
+    ) -> asyncio.Server:
+        """asyncio takes as many connections in one turn as may wait for it; how many may, a listener can be told later."""
+        return await super().create_server(*words, backlog=min(backlog, READY_MAX), **more)
+
+
 def new_loop() -> asyncio.AbstractEventLoop:
     """A loop whose turns are short."""
-    return asyncio.SelectorEventLoop(FewAtOnce())
+    return _ShortTurns(FewAtOnce())
 
 
 def heard(loop: asyncio.AbstractEventLoop, line: socket.socket, hear: Callable[[], bool]) -> None:
