@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from types import SimpleNamespace
 
 import h2.config
@@ -258,6 +259,26 @@ async def test_a_reverse_listener_is_no_websites(tmp_path, fields):
         assert it.provider.log.served == []
         assert it.gate.intents == []
         assert {seen.flags for seen in it.gate.seen} == {("asked by a web page",)}
+
+
+@pytest.mark.parametrize(
+    ("named", "status"),
+    [
+        pytest.param("evil.example", 403, id="a page's own name"),
+        pytest.param("localhost", 200, id="localhost"),
+        pytest.param("[::1]", 200, id="an address"),
+        pytest.param("host.docker.internal", 200, id="from a container"),
+        pytest.param(ANTHROPIC, 200, id="the upstream's own"),
+        pytest.param(socket.gethostname(), 200, id="the machine's name"),
+    ],
+)
+async def test_a_reverse_listener_answers_to_this_machines_names(tmp_path, named, status):
+    """Over plain http a page whose name leads here says so in nothing but its host, and could read what it gets."""
+    async with rig(tmp_path, modes=(f"reverse:https://{ANTHROPIC}",)) as it, httpx.AsyncClient() as client:
+        url = f"http://127.0.0.1:{it.port}/v1/messages"
+        answer = await client.post(url, json=body(), headers={**HEADERS, "host": f"{named}:{it.port}"})
+        assert answer.status_code == status
+        assert len(it.provider.log.served) == (status == 200)
 
 
 @pytest.mark.parametrize(

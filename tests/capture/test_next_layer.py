@@ -1,10 +1,13 @@
 """UDP, as local capture sees it: QUIC to a provider is ended so that the client uses TCP; the rest passes."""
 
+import asyncio
+
 import pytest
 from mitmproxy import connection
 from mitmproxy.proxy import commands, context, events, layers, mode_specs
 from mitmproxy.tls import ClientHello
 
+from spendgate.attribution import BROWSER, NOBODY, Peer
 from spendgate.capture import next_layer
 from spendgate.capture.coverage import Gap, Watch
 from spendgate.capture.options import Options
@@ -52,16 +55,52 @@ def test_only_a_providers_quic_is_ended(monkeypatch, port, name, kind, gaps):
 
 @pytest.mark.parametrize(
     ("name", "noted"),
-    [("bank.example", ["192.0.2.9"]), ("API.Anthropic.com.", []), ("bridge.claudeusercontent.com", []), (None, [])],
+    [
+        ("bank.example", [("192.0.2.9", True)]),
+        ("API.Anthropic.com.", []),
+        ("bridge.claudeusercontent.com", []),
+        (None, [("192.0.2.9", False)]),
+    ],
 )
 def test_addresses_of_other_hosts_are_noted(monkeypatch, name, noted):
     """What is named there is no provider's: nothing there is held while the gate is gone. A hello without a name says nothing."""
     monkeypatch.setattr(next_layer, "starts_like_tls_record", lambda _: True)
     monkeypatch.setattr(next_layer, "_read_hello", lambda _: Hello(name))
     seen = []
-    addon = next_layer.NextLayer(lambda: SCOPE, Watch(), [].append, layers.HttpLayer, others=seen.append)
+    addon = next_layer.NextLayer(
+        lambda: SCOPE, Watch(), [].append, layers.HttpLayer, others=lambda *told: seen.append(told)
+    )
     addon._choose(datagrams(443, "tcp"), b"\x16\x03\x01", b"")
     assert seen == noted
+
+
+@pytest.mark.parametrize(
+    ("name", "peer", "gaps"),
+    [
+        pytest.param("bank.example", NOBODY, [Gap.AT_ADDRESS], id="another name"),
+        pytest.param(None, NOBODY, [Gap.NO_SNI], id="no name"),
+        pytest.param("bank.example", Peer(uid=1, browser=BROWSER), [], id="a browser opens another site of the CDN"),
+    ],
+)
+async def test_another_name_at_a_providers_address_is_counted(monkeypatch, name, peer, gaps):
+    """Under the provider's host, once the process is known, for which the connection does not wait."""
+    monkeypatch.setattr(next_layer, "starts_like_tls_record", lambda _: True)
+    monkeypatch.setattr(next_layer, "_read_hello", lambda _: Hello(name))
+    found, counted = asyncio.Event(), []
+
+    async def whose(connection_id: str) -> Peer:
+        await found.wait()
+        return peer
+
+    addon = next_layer.NextLayer(
+        lambda: SCOPE, Watch(), counted.append, layers.HttpLayer, whose=whose, others=lambda *_: "api.anthropic.com"
+    )
+    chosen = addon._choose(datagrams(443, "tcp"), b"\x16\x03\x01", b"")
+    assert isinstance(chosen, layers.TCPLayer)
+    assert counted == []
+    found.set()
+    await asyncio.gather(*addon._counting)
+    assert [(event.host, event.gap) for event in counted] == [("api.anthropic.com", gap) for gap in gaps]
 
 
 def test_a_closed_layer_ends_the_connection():

@@ -27,7 +27,7 @@ def test_a_call_counts_for_whom_the_rule_names(led: Village) -> None:
     by himself is not taken, also when the rules have gone for a moment."""
     rows = led.ids()
     with container(led.laptop) as inside, names(inside.name):
-        asked = inside.inside("python3", "-c", textwrap.dedent(CLIENT), str(led.ca), "reads", cwd="/")
+        asked = inside.inside("python3", "-c", textwrap.dedent(CLIENT), str(led.ca), "reads", "443", cwd="/")
         out, err = asked.communicate(timeout=PATIENCE_S)
         assert asked.returncode == 0, out + err
         (row,) = led.ended(rows)

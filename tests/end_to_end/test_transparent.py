@@ -14,8 +14,8 @@ import pytest
 
 from end_to_end.clients import CLIENTS, PROMPT, Client, binaries
 from end_to_end.test_local_surface import told
-from end_to_end.village import TEXT, Village, village
-from end_to_end.world import PATIENCE_S, PRODUCT, ROOT, listed_nanos
+from end_to_end.village import STANDIN, TEXT, Village, village
+from end_to_end.world import PATIENCE_S, PRODUCT, ROOT, listed_nanos, until
 from redirect.lab import why_not
 from spendgate.usage import Usage
 
@@ -100,6 +100,42 @@ def test_sudo_spends_the_callers_money(village: Village) -> None:
 
     assert [row["person"] for row in rows] == [one, one]
     assert [row["account_os"] for row in rows] == ["root", two]
+
+
+def test_a_provider_at_another_port_is_metered(village: Village) -> None:
+    """The name, the route and the price are the same; it went past the rules, and so past every budget."""
+    to = f"ip daddr {STANDIN} tcp dport 8443 dnat to {STANDIN}:443"
+    rules = f"table ip x {{ chain p {{ type nat hook prerouting priority -100; {to}; }}; }}"
+    subprocess.run(["ip", "netns", "exec", village.provider, "nft", rules], check=True)
+    try:
+        row = village.ask(village.laptop.people[0], port=8443)
+    finally:
+        subprocess.run(["ip", "netns", "exec", village.provider, "nft", "delete table ip x"], check=True)
+
+    assert (row["person"], row["state"], row["model"]) == (village.laptop.people[0], "settled", "claude-sonnet-4-6")
+
+
+def test_another_name_at_a_providers_address_is_told(village: Village) -> None:
+    """It passes unread, since it may be another site of the provider's CDN; whose it was is in `status`."""
+    person = village.laptop.people[1]
+    asked = (
+        f"import ssl, socket; c = ssl._create_unverified_context(); s = socket.create_connection(({STANDIN!r}, 443)); "
+    )
+    asked += "c.wrap_socket(s, server_hostname='innocent.example')"
+    village.laptop.inside(
+        "setpriv", f"--reuid={person}", "--clear-groups", "python3", "-c", asked, cwd="/"
+    ).communicate()
+    command = (*PRODUCT, "status", "--state", str(village.state), "--format", "json")
+    env = {**os.environ, "PYTHONPATH": str(ROOT / "addon")}
+
+    def look() -> list[dict[str, object]] | None:
+        told = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+        rows: list[dict[str, object]] = json.loads(told.stdout)["coverage"]
+        return [row for row in rows if row["reason"] == "another name at a provider's address"] or None
+
+    (row,) = until(look)
+    assert row["account"] == person
+    assert str(row["host"]).endswith(".com")
 
 
 def test_a_process_that_ends_at_once_is_never_roots(village: Village) -> None:

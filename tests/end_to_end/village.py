@@ -26,9 +26,9 @@ STANDIN = "198.51.100.4"
 TEXT = "The canal froze twice in 1963, and the herons left."
 CLIENT = """
     import http.client, json, os, ssl, sys
-    trusted, then = sys.argv[1:]
+    trusted, then, port = sys.argv[1:]
     body = json.dumps({"model": "claude-sonnet-4-6", "max_tokens": 10, "messages": [{"role": "user", "content": "hi"}]})
-    wire = http.client.HTTPSConnection("api.anthropic.com", context=ssl.create_default_context(cafile=trusted))
+    wire = http.client.HTTPSConnection("api.anthropic.com", int(port), context=ssl.create_default_context(cafile=trusted))
     wire.request("POST", "/v1/messages", body, {"x-api-key": "sk-ant-api03-made-up", "content-type": "application/json"})
     if then == "gone":
         os._exit(0)
@@ -83,13 +83,13 @@ class Village:
         """Of the rows that are there."""
         return {row["id"] for row in calls(self.state)}
 
-    def ask(self, account: str | None, *, before: str = "", gone: bool = False) -> dict[str, Any]:
+    def ask(self, account: str | None, *, before: str = "", gone: bool = False, port: int = 443) -> dict[str, Any]:
         """One call by a new process of `account` (None: root); its row. `before`: what the client is run under. `gone`: the
         process ends as soon as it has written its request."""
         rows = self.ids()
         who = ("setpriv", f"--reuid={account}", "--clear-groups") if account else ()
         then = "gone" if gone else "reads"
-        shell = f'{before} python3 -c "$0" {self.ca} {then}; exit $?'
+        shell = f'{before} python3 -c "$0" {self.ca} {then} {port}; exit $?'
         asked = self.laptop.inside(*who, "sh", "-c", shell, textwrap.dedent(CLIENT), cwd="/")
         out, err = asked.communicate(timeout=PATIENCE_S)
         assert asked.returncode == 0, out + err

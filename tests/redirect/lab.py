@@ -65,6 +65,7 @@ _SERVER = """
         loop = asyncio.get_running_loop()
         for host in sys.argv[1:]:
             await asyncio.start_server(tcp, host, 443)
+            await asyncio.start_server(tcp, host, 2053)
             await loop.create_datagram_endpoint(Udp, (host, 443))
         print("ready", flush=True)
         await asyncio.Event().wait()
@@ -129,12 +130,12 @@ _GATE = """
 
 _CLIENT = """
     import json, socket, sys, time
-    host, seconds = sys.argv[1], float(sys.argv[2])
+    host, seconds, port = sys.argv[1], float(sys.argv[2]), int((*sys.argv[3:], 443)[0])
     until = time.monotonic() + seconds
     while True:
         began = time.monotonic()
         try:
-            with socket.create_connection((host, 443), timeout=0.5 if seconds > 1 else 8) as connection:
+            with socket.create_connection((host, port), timeout=0.5 if seconds > 1 else 8) as connection:
                 connection.sendall(b"hello\\n")
                 said = json.loads(connection.makefile().readline())
         except (OSError, ValueError) as error:
@@ -220,11 +221,13 @@ class Lab:
         self.gates.clear()
         self.nft("flush ruleset")
 
-    def ask(self, host: str = PROVIDER4, *, account: str | None = None, before: str = "") -> dict[str, Any]:
-        """One connection to port 443 of `host` by a new process of `account`: what it was told, and by whom. `before` is
+    def ask(
+        self, host: str = PROVIDER4, *, account: str | None = None, before: str = "", port: int = 443
+    ) -> dict[str, Any]:
+        """One connection to `port` (443, 2053) of `host` by a new process of `account`: what it was told, by whom. `before` is
         shell that runs first, in the same process, or a program with arguments to run the client under."""
         who = ("setpriv", f"--reuid={account}", "--clear-groups") if account else ()
-        shell = f'{before} python3 -c "$0" {host} 1; exit $?'
+        shell = f'{before} python3 -c "$0" {host} 1 {port}; exit $?'
         asked = self.inside(*who, "sh", "-c", shell, textwrap.dedent(_CLIENT), cwd="/")
         out, err = asked.communicate()
         assert out, err

@@ -44,6 +44,11 @@ def test_a_container_is_led_to_the_gate_while_it_lives(laptop: Lab, inside: Lab)
     assert [said["peer"]["why_unknown"] for said in (four, six)] == [IN_CONTAINER, IN_CONTAINER]
     assert [said["peer"]["evidence"] for said in (four, six)] == ["policy", "none"]
     assert [inside.quic(host, "0") for host in (PROVIDER4, PROVIDER6, OTHER4)] == ["rejected", "rejected", "provider"]
+    assert [inside.ask(host, port=2053)["by"] for host in (PROVIDER4, PROVIDER6, OTHER4)] == [
+        "gate",
+        "gate",
+        "provider",
+    ]
     own = laptop.ask(account=laptop.people[0])  # a program of the machine, as ever
     assert (own["by"], own["peer"]["account"]) == ("gate", laptop.people[0])
 
@@ -61,7 +66,7 @@ def test_a_container_is_held_while_the_gate_is_gone(laptop: Lab, inside: Lab) ->
     os.kill(gate.pid, signal.SIGKILL)
     gate.root.wait()
     for host in (PROVIDER4, PROVIDER6):
-        assert "refused" in inside.ask(host)["why"]
+        assert all("refused" in inside.ask(host, port=port)["why"] for port in (443, 2053))
         assert inside.quic(host, "0") == "rejected"
     assert inside.ask(OTHER4)["by"] == "provider"
     assert inside.quic(OTHER4, "0") == "provider"
@@ -186,10 +191,10 @@ def test_every_rule_of_theirs_asks_for_life_and_a_bridge() -> None:
     both = tuple(each.network for each in ranges(BOTH))
     lines = ruleset(Rules(gate=65500, port=8443, containers=both)).splitlines()
     acting = [line.strip() for line in lines if "counter" in line and "@hold" not in line]
-    assert (len(acting), sum("@alive" in line for line in acting)) == (8, 8)
+    assert (len(acting), sum("@alive" in line for line in acting)) == (12, 12)
     led = [line for line in acting if line.endswith("redirect to :8444")]
     assert all(line.startswith('meta iifkind "bridge" ip') and "daddr !=" in line for line in led)
-    assert len(led) == 2
+    assert len(led) == 4
     depth = 0
     for line in lines:
         depth -= line.strip() == "}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import shutil
 import signal
@@ -90,6 +91,9 @@ def test_addresses_are_addresses_and_few() -> None:
     for bad in (b'["192.0.2.1; flush ruleset"]', b'{"a": 1}', b"[" + b'"192.0.2.1",' * 2000 + b'"192.0.2.1"]', b"what"):
         with pytest.raises(ValueError, match=r"."):
             messages.addresses(bad)
+    unfit = ["fe80::1%x }\nflush ruleset\n#", "2001:db8::1%eth0", "fe80::1", "ff02::1", "224.0.0.1", "::", "127.0.0.1"]
+    assert messages.addresses(json.dumps([*unfit, "192.0.2.1"]).encode()) == {"192.0.2.1"}
+    assert messages.held(json.dumps({"held": unfit}).encode()) == frozenset()
     held = messages.pack_held(many)
     assert len(messages.held(held) or ()) == messages.ADDRESSES_MAX
     assert len(held) < messages.PACKET_BYTES_MAX
@@ -182,8 +186,9 @@ def test_provider_addresses_are_kept_for_an_hour_and_bounded() -> None:
 
 
 async def test_names_are_resolved() -> None:
-    """Every address of every name; a name that does not resolve costs the others nothing."""
-    assert await addresses.resolve(("127.0.0.1", "::1", "does-not-exist.invalid")) == {"127.0.0.1", "::1"}
+    """Every address of every name; a name that does not resolve, or to what no rule may name, costs the others nothing."""
+    names = ("192.0.2.1", "2001:db8::1", "does-not-exist.invalid", "fe80::1%lo", "127.0.0.1")
+    assert await addresses.resolve(names) == {"192.0.2.1": "192.0.2.1", "2001:db8::1": "2001:db8::1"}
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become another account")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Network
+
 import pytest
 
 from spendgate.errors import UsageError
@@ -30,7 +32,7 @@ def test_every_rule_that_acts_asks_whether_the_gate_is_alive() -> None:
     acting = [line for line in lines if ("redirect" in line or "reject" in line) and "@hold" not in line]
     holding = lines[lines.index("chain hold {") :]
 
-    assert len(acting) == 3
+    assert len(acting) == 5
     assert sum("@hold" in line for line in lines) == 4
     assert holding.index("meta l4proto @alive return") < min(n for n, line in enumerate(holding) if "reject" in line)
     assert all("@alive" in line for line in acting)
@@ -119,7 +121,7 @@ def test_cgroups_narrow_every_rule() -> None:
     text = ruleset(Rules(gate=65500, port=8443, cgroups=("user.slice", "system.slice/ci.service")))
     acting = [line.strip() for line in text.splitlines() if "redirect" in line or "reject" in line]
 
-    assert len(acting) == 14
+    assert len(acting) == 18
     assert all(line.startswith("socket cgroupv2 level ") for line in acting)
     assert 'socket cgroupv2 level 2 "system.slice/ci.service" meta l4proto @alive tcp dport { 443 }' in text
 
@@ -145,6 +147,16 @@ def test_ports_are_listed_once_in_order() -> None:
     assert "tcp dport { 443, 8080 }" in ruleset(Rules(gate=1, port=2, ports=(8080, 443, 443)))
 
 
+def test_every_port_of_a_providers_address_is_led_and_held() -> None:
+    """A provider at another port than 443 is captured, for accounts and containers, and held, where its address is known."""
+    text = ruleset(Rules(gate=1, port=2, containers=(IPv4Network("172.16.0.0/12"),)))
+
+    assert "meta l4proto @alive meta l4proto tcp ip daddr @quic4 counter redirect to :2\n" in text
+    assert "meta l4proto @alive meta l4proto tcp ip6 daddr @quic6 counter redirect to :2\n" in text
+    assert "type != local meta l4proto tcp ip daddr @quic4 counter redirect to :3\n" in text
+    assert text.count("ip daddr @hold4 meta l4proto tcp counter reject with tcp reset\n") == 2
+
+
 def test_a_sign_of_life_flushes_and_adds_in_one_transaction() -> None:
     """Adding alone would not renew; the timeout is the rules' own."""
     flush, add = sign_of_life(Rules(gate=1, port=2, timeout_ms=1500)).splitlines()
@@ -159,3 +171,5 @@ def test_quic_targets_are_parsed_addresses() -> None:
     assert quic_targets([]) == "flush set inet spendgate quic4\nflush set inet spendgate quic6\n"
     with pytest.raises(ValueError, match="does not appear"):
         quic_targets(["192.0.2.1 }; delete table ip nat"])
+    with pytest.raises(ValueError, match="a scope"):
+        quic_targets(["fe80::1%x }\nflush ruleset\n#"])

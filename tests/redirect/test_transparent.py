@@ -134,6 +134,18 @@ def test_quic_to_a_provider_is_rejected_at_once(laptop: Lab) -> None:
     assert laptop.quic(PROVIDER4, laptop.gate_account) == "provider"
 
 
+def test_every_port_of_a_provider_is_captured(laptop: Lab) -> None:
+    """IPv4 and IPv6, from the moment that its address is known; other hosts' other ports and the gate's own pass."""
+    laptop.gate(quic=(PROVIDER4, PROVIDER6))
+    person = laptop.people[0]
+
+    led = [laptop.ask(host, account=person, port=2053) for host in (PROVIDER4, PROVIDER6)]
+
+    assert [(told["by"], told.get("to")) for told in led] == [("gate", PROVIDER4), ("gate", PROVIDER6)]
+    assert laptop.ask(OTHER4, account=person, port=2053)["by"] == "provider"
+    assert laptop.ask(account=laptop.gate_account, port=2053)["by"] == "provider"
+
+
 def test_only_the_named_cgroup_is_captured(laptop: Lab) -> None:
     """With a cgroup named, its processes are captured, also below it, and no others."""
     group = f"sgtest{secrets.token_hex(3)}"

@@ -12,6 +12,7 @@ class Gap(StrEnum):
 
     NO_SNI = "no server name"
     OTHER_NAME = "asked for under another name"
+    AT_ADDRESS = "another name at a provider's address"
     HIDDEN_NAME = "encrypted server name"
     QUIC = "QUIC"
     OUTSIDE_CA = "outside the CA's constraints"

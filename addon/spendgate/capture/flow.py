@@ -53,6 +53,8 @@ class MeteredFlow(http.HTTPFlow):
         self.conversation: Conversation | None = None
         self.broken_by: str | None = None
         """`client` or `server`, where one of them ended the exchange before its time."""
+        self.asked_as: str | None = None
+        """The host that the client named, at a reverse listener: mitmproxy puts the upstream's in its place."""
         self.unprocessed = False
         """The provider says that it did nothing with this request."""
 

@@ -62,7 +62,7 @@ class Settings:
     """The process behind a client connection, by mitmproxy's id of it, where the scope has `sites`."""
     tally: Tallying = uncounted
     """What counts a connection that is not decrypted."""
-    others: Callable[[str], None] = unnoted
+    others: Callable[[str, bool], str | None] = unnoted
     """Gets each address, or name, at which a client has named a host that is no provider's."""
 
 

@@ -7,6 +7,7 @@ for a provider, the relay is raw, so that nothing of it is parsed, kept or shown
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 from mitmproxy.net.tls import starts_like_tls_record
@@ -17,7 +18,7 @@ from mitmproxy.proxy.layers.http import HTTPMode
 from mitmproxy.proxy.layers.quic import quic_parse_client_hello_from_datagrams
 from mitmproxy.proxy.layers.tls import parse_client_hello
 
-from spendgate.attribution import NOBODY, Peer
+from spendgate.attribution import BROWSER, NOBODY, Peer
 from spendgate.capture import way_out
 from spendgate.capture.both_sides import ClientTls, ServerTls
 from spendgate.capture.browsing import depends, for_whom
@@ -51,8 +52,8 @@ def uncounted(connection_id: str, host: str) -> None:
     """Where nobody counts what is not decrypted."""
 
 
-def unnoted(address: str) -> None:
-    """Where nobody notes which addresses other hosts have."""
+def unnoted(address: str, named: bool) -> str | None:
+    """Where nobody notes which addresses other hosts have, nor knows which are providers'."""
 
 
 HttpLayerFactory = Callable[[Context, HTTPMode], layer.Layer]
@@ -73,13 +74,15 @@ class NextLayer:
         *,
         whose: WhoseConnection = nobodys,
         tally: Tallying = uncounted,
-        others: Callable[[str], None] = unnoted,
+        others: Callable[[str, bool], str | None] = unnoted,
     ) -> None:
         """`whose` is asked for the process behind a connection, by its id, where that decides; `tally` counts one that is
-        not decrypted; `others` gets each address at which a host was named that is no provider's."""
+        not decrypted; `others` gets each address at which no provider's host was named, and whether another was; it gives the
+        provider's host that the address is known to have."""
         self._whose = whose
         self._tally = tally
         self._others = others
+        self._counting: set[asyncio.Task[None]] = set()
         self._scope = scope
         self._watch = watch
         self._on_coverage = on_coverage
@@ -122,10 +125,23 @@ class NextLayer:
             return None
         scope = self._scope()
         verdict = judge(scope, hello, _destination(context))
-        if hello.server_name and context.server.address and not scope.names(folded(hello.server_name)):
-            self._others(context.server.address[0])
+        if context.server.address and not (hello.server_name and scope.names(folded(hello.server_name))):
+            self._elsewhere(context.client.id, context.server.address[0], hello.server_name)
         way_out.by_name(context, hello.server_name)
         return verdict if depends(scope, verdict) else self._judged(context, verdict)
+
+    def _elsewhere(self, connection: str, address: str, name: str | None) -> None:
+        """Somebody names another host than a provider's, or none. At a provider's address, where only that is known of the way
+        here, it may be its CDN's other customer or a false name; it is counted, under the provider's host, and not waited for."""
+        if (host := self._others(address, bool(name))) is not None:
+            task = asyncio.get_running_loop().create_task(self._count(connection, host, name))
+            self._counting.add(task)
+            task.add_done_callback(self._counting.discard)
+
+    async def _count(self, connection: str, host: str, name: str | None) -> None:
+        """A browser's are not: it names what it opens."""
+        if (await self._whose(connection)).browser != BROWSER:
+            self._on_coverage(CoverageEvent(connection, host, Gap.AT_ADDRESS if name else Gap.NO_SNI))
 
     def _judged(self, context: Context, verdict: Decrypt | Tunnel) -> layer.Layer:
         if isinstance(verdict, Decrypt):

@@ -1,7 +1,8 @@
 """No account of the machine takes all connections that the gate can hold: who would take another's place is turned away.
 
 The gate's port is on the loopback, which every account reaches. A connection that says nothing costs its owner nothing and the
-gate a file, and where no file can be opened, nobody's call goes through. First of the addons that meter.
+gate a file, and where no file can be opened, nobody's call goes through. Nor may its handshakes take the loop's whole time
+(`handshakes`). First of the addons that meter.
 """
 
 from __future__ import annotations
@@ -10,15 +11,18 @@ import logging
 import sys
 from collections import Counter
 
-from mitmproxy import connection
+from mitmproxy import connection, tls
 
 from spendgate.capture.ends import ends_of
+from spendgate.capture.handshakes import Handshakes
 from spendgate.identity.interface import Lookup
 
 logger = logging.getLogger(__name__)
 
 SHARE = 4
 """An account holds one connection for each so many files; each takes two, so that half of all are left to others."""
+MOST = 4_096
+"""And no more than these, however many files there may be: each that speaks is a moment of the loop that serves all."""
 TOO_MANY = "spendgate: too many connections of one account"
 
 
@@ -32,11 +36,12 @@ class Places:
         self._held: Counter[int | None] = Counter()
         self._whose: dict[str, int | None] = {}
         self._told: set[int | None] = set()
+        self._handshakes = Handshakes()
 
     def running(self) -> None:
         """mitmproxy's hook. The limit of open files was raised before."""
         if self._most is None:
-            self._most = _files() // SHARE
+            self._most = min(_files() // SHARE, MOST)
 
     def client_connected(self, client: connection.Client) -> None:
         """mitmproxy's hook: a client with an error is closed before a byte of it is read."""
@@ -55,10 +60,25 @@ class Places:
         if client.id not in self._whose:
             return
         uid = self._whose.pop(client.id)
+        self._handshakes.end(uid, client.id)
         self._held[uid] -= 1
         if not self._held[uid]:
             del self._held[uid]
             self._told.discard(uid)
+
+    async def tls_clienthello(self, data: tls.ClientHelloData) -> None:
+        """mitmproxy's hook: the handshake goes on when it has ended."""
+        client = data.context.client.id
+        if client in self._whose:
+            await self._handshakes.begin(self._whose[client], client)
+
+    def tls_established_client(self, data: tls.TlsData) -> None:
+        """mitmproxy's hook."""
+        self._handshakes.end(self._whose.get(data.conn.id), data.conn.id)
+
+    def tls_failed_client(self, data: tls.TlsData) -> None:
+        """mitmproxy's hook."""
+        self._handshakes.end(self._whose.get(data.conn.id), data.conn.id)
 
     def _tell(self, uid: int | None) -> None:
         """Once, until it has none any more."""

@@ -5,7 +5,7 @@ asked about by its beginning where it stays open. `stream` has the other half, a
 from __future__ import annotations
 
 from mitmproxy import flow, http
-from mitmproxy.proxy import context, layer
+from mitmproxy.proxy import context, layer, mode_specs
 from mitmproxy.proxy.layers.http import DropStream, HTTPMode, HttpStream, SendHttp
 from mitmproxy.proxy.layers.http._events import (
     ErrorCode,
@@ -47,6 +47,8 @@ class RequestStream(HttpStream):
             if self.mode is not HTTPMode.transparent and event.request.first_line_format == "relative":
                 yield from self._misdirected(made, event.request)
                 return
+            if isinstance(self.context.client.proxy_mode, mode_specs.ReverseMode):
+                made.asked_as = event.request.host_header
             event.replay_flow = made
         yield from super().state_wait_for_request_headers(event)
 

@@ -12,6 +12,8 @@ from spendgate.ledger.tools_seen import ToolSeen
 
 CHOSEN = frozenset({Gap.NEVER.value})
 """Not read because the policy says so: no gap."""
+UNSURE = frozenset({Gap.AT_ADDRESS.value})
+"""Told, and no part of a share: a CDN's address serves many, and most such connections are not to the provider."""
 UNNAMED = "unknown"
 
 
@@ -44,7 +46,7 @@ def tools(seen: Sequence[ToolSeen], unread: Sequence[Mapping[str, Any]]) -> tupl
     calls = {each.tool or UNNAMED: each for each in seen}
     gaps: dict[str, int] = {}
     for row in unread:
-        if row["reason"] not in CHOSEN and row["reason"] not in FAILED:
+        if row["reason"] not in CHOSEN | FAILED | UNSURE:
             name = row["tool"] or UNNAMED
             gaps[name] = gaps.get(name, 0) + int(row["count"])
     found = (

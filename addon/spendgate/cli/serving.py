@@ -92,9 +92,14 @@ async def serving(wanted: Wanted, clock: Clock | None = None) -> AsyncIterator[S
     at = attending.placed(wanted.socket)
     house = built(wanted, source, clock or Clock())
     works, shared = fitted(house, ask_command(house.state, at)), Shared()
+
+    def others(address: str, named: bool) -> str | None:
+        if named:
+            shared.add(address, asyncio.get_running_loop().time())
+        return shared.providers.get(address)
+
     settings = replace(
-        _settings(wanted, house.authority, lambda: house.scope, works.uncovered, works.meter),
-        others=lambda address: shared.add(address, asyncio.get_running_loop().time()),
+        _settings(wanted, house.authority, lambda: house.scope, works.uncovered, works.meter), others=others
     )
     with _logged_as_notes():
         try:

@@ -83,7 +83,8 @@ def _free_port() -> int:
 
 def _as_gate(wanted: Wanted, side: Side) -> int:
     """The gate's main function: forked by root, or a service of its own."""
-    from spendgate.redirect.holding import keep_naming  # noqa: PLC0415 - no other way to run needs it
+    from spendgate.redirect.ahead import new_loop  # noqa: PLC0415 - no other way to run needs these
+    from spendgate.redirect.holding import keep_naming  # noqa: PLC0415
 
     async def ready(serving: Serving) -> None:
         side.attend(asyncio.get_running_loop())
@@ -96,5 +97,5 @@ def _as_gate(wanted: Wanted, side: Side) -> int:
     lookup: Lookup = side.lookup
     if wanted.containers:
         lookup = BridgedLookup(lookup, wanted.containers)
-    asyncio.run(until_stopped(replace(wanted, lookup=lookup), ready))
+    asyncio.run(until_stopped(replace(wanted, lookup=lookup), ready), loop_factory=new_loop)
     return 0

@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from spendgate.redirect.messages import ADDRESSES_MAX
+from spendgate.redirect.messages import ADDRESSES_MAX, plain_address
 
 KEEP_S = 3600.0
 SHARED_S = 86_400.0
@@ -47,6 +47,8 @@ class Shared:
     """
 
     def __init__(self) -> None:
+        self.providers: Mapping[str, str] = {}
+        """Providers' known addresses, each with a host that it was resolved for."""
         self._seen: OrderedDict[str, float] = OrderedDict()
 
     def add(self, address: str, now_s: float) -> None:
@@ -61,12 +63,18 @@ class Shared:
         return frozenset(address for address, at_s in self._seen.items() if now_s - at_s < SHARED_S)
 
 
-async def resolve(hosts: Iterable[str]) -> frozenset[str]:
-    """Every address that the system's resolver gives for the names now; what does not resolve adds none, `*.domain` too."""
+async def resolve(hosts: Iterable[str]) -> dict[str, str]:
+    """Every address that the system's resolver gives for the names now, with the first name that has it.
+
+    What does not resolve adds none, `*.domain` too. An address that no rule may name is left out: with it, all others would be
+    refused.
+    """
     loop = asyncio.get_running_loop()
-    found = await asyncio.gather(
-        *(loop.getaddrinfo(host, 443, type=socket.SOCK_STREAM) for host in hosts if "*" not in host),
-        return_exceptions=True,
-    )
-    answers = (answer for answer in found if not isinstance(answer, BaseException))
-    return frozenset(str(entry[4][0]) for answer in answers for entry in answer)
+    names = [host for host in hosts if "*" not in host]
+    asked = (loop.getaddrinfo(host, 443, type=socket.SOCK_STREAM) for host in names)
+    made: dict[str, str] = {}
+    for host, answer in zip(names, await asyncio.gather(*asked, return_exceptions=True), strict=True):
+        for entry in () if isinstance(answer, BaseException) else answer:
+            if plain := plain_address(str(entry[4][0])):
+                made.setdefault(plain, host)
+    return made

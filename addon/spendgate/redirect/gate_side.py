@@ -2,8 +2,9 @@
 
 It shows that it is alive, names QUIC targets and what is held while it is gone, and asks about processes.
 
-The pulse is answered on the event loop that carries the traffic, so that a loop that hangs puts traffic back on its direct
-way. When root has gone, the rules act for `timeout_ms` more; the gate serves that long and then ends itself.
+The pulse is answered on the event loop that carries the traffic, in its next turn (`ahead`), so that a loop that hangs puts
+traffic back on its direct way, and one that is busy does not. When root has gone, the rules act for `timeout_ms` more; the gate
+serves that long and then ends itself.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from spendgate.attribution import Peer
 from spendgate.identity.interface import Endpoints
 from spendgate.identity.linux import LinuxLookup
 from spendgate.redirect import messages
+from spendgate.redirect.ahead import heard
 
 _ANSWER_WITHIN_S = 2.0
 NO_ANSWER = "the process could not be asked for in time"
@@ -119,7 +121,7 @@ class GateSide:
 
     def attend(self, loop: asyncio.AbstractEventLoop) -> None:
         """Answer the pulse from now on: from here traffic is captured. Call it when every listener accepts."""
-        loop.add_reader(self._pulse.fileno(), self._on_pulse, loop)
+        heard(loop, self._pulse, lambda: self._on_pulse(loop))
 
     def reject_quic_to(self, addresses: frozenset[str]) -> None:
         """Make these the only addresses to which QUIC is rejected; dropped silently while root is stopped or gone."""
@@ -129,13 +131,13 @@ class GateSide:
         """As `Side` says; dropped likewise."""
         self._send(messages.pack_held(addresses))
 
-    def _on_pulse(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _on_pulse(self, loop: asyncio.AbstractEventLoop) -> bool:
         packet = messages.received(self._pulse)
         if packet == messages.PULSE:
             self._send(messages.PULSE)
         elif packet == b"":
-            loop.remove_reader(self._pulse.fileno())
             loop.call_later(self._timeout_ms / 1000, os.kill, os.getpid(), signal.SIGTERM)
+        return packet != b""
 
     def _send(self, packet: bytes) -> None:
         try:

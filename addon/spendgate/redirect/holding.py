@@ -57,18 +57,23 @@ async def keep_naming(wish: Callable[[], Wish], shared: Shared, side: Side) -> N
     """
     loop = asyncio.get_running_loop()
     known, due_s, as_of_s = ProviderAddresses(), 0.0, 0.0
+    named: dict[str, str] = {}
     hosts: tuple[str, ...] = ()
     told: tuple[frozenset[str], frozenset[str]] | None = None
     while True:
         wanted = wish()
         if wanted.hosts != hosts or loop.time() >= due_s:
             if wanted.hosts != hosts:
-                known, hosts = ProviderAddresses(), wanted.hosts
+                known, hosts, named = ProviderAddresses(), wanted.hosts, {}
             if found := await resolve(hosts):
+                named |= found
                 as_of_s = loop.time()
                 known.add(found, as_of_s)
             due_s, wanted = loop.time() + RESOLVE_EVERY_S, wish()
         quic = known.current(as_of_s)
+        if shared.providers.keys() != quic:
+            named = {address: host for address, host in named.items() if address in quic}
+            shared.providers = named
         held = quic - shared.current(loop.time()) if wanted.holds else frozenset()
         if told != (quic, held):
             side.reject_quic_to(quic)

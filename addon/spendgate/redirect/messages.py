@@ -49,7 +49,18 @@ def addresses(packet: bytes) -> frozenset[str]:
 def _addresses(listed: object) -> frozenset[str]:
     if not isinstance(listed, list) or len(listed) > ADDRESSES_MAX:
         raise ValueError("not a short list of addresses")
-    return frozenset(str(ipaddress.ip_address(text)) for text in listed if isinstance(text, str))
+    return frozenset(plain for text in listed if isinstance(text, str) and (plain := plain_address(text)))
+
+
+def plain_address(text: str) -> str | None:
+    """The canonical form of an address that a rule may name: of one host, beyond this link. None for any other one.
+
+    A scope (`fe80::1%eth0`) may be any text, also lines of rules, and nft takes none in a set. Raises ValueError: no address.
+    """
+    address = ipaddress.ip_address(text)
+    scoped = isinstance(address, ipaddress.IPv6Address) and address.scope_id is not None
+    local = address.is_link_local or address.is_loopback or address.is_unspecified
+    return None if scoped or local or address.is_multicast else str(address)
 
 
 def pack_held(addresses: frozenset[str]) -> bytes:

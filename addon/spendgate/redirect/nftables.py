@@ -8,6 +8,9 @@ What comes by a bridge, as from containers, is led to the gate only where ranges
 address, to neither another container nor this machine. The gate then listens on every address at one more port, since what
 comes from elsewhere cannot be led to loopback; a rule closes that port to all that was not led there.
 
+Port 443 is led to the gate for every address, since a client's resolver may know addresses of a provider that ours does not;
+every other port of TCP for the addresses that the gate has named as providers'. The gate decides on the TLS hello, as ever.
+
 QUIC cannot be redirected to a TCP proxy. It is rejected, so that clients fall back to TCP at once, only towards addresses
 known to be a provider's; what an unlisted address of a provider's CDN still takes over QUIC is not captured.
 
@@ -44,8 +47,6 @@ PAUSE = f"flush set {TABLE} alive\n"
 """New connections go direct at once, or are held; redirected ones go on, which they would not without the table."""
 LET_GO = f"{PAUSE}flush set {TABLE} hold4\nflush set {TABLE} hold6\n"
 """New connections go direct at once, and none is held."""
-_REFUSED = (("tcp", "reject with tcp reset"), ("udp", "reject"))
-"""What becomes of what is held, by protocol."""
 LOOK = f"list table {TABLE}\n"
 """Behind a transaction: what `apply` then gives is the table as it was, without elements and counts."""
 
@@ -59,7 +60,7 @@ class Rules:
     port: int
     """Where the gate listens, on 127.0.0.1 and on ::1."""
     ports: tuple[int, ...] = (443,)
-    """Destination ports that are captured."""
+    """Destination ports that are captured wherever they lead; of providers' known addresses all are."""
     cgroups: tuple[str, ...] = ()
     """cgroup v2 paths without leading slash (`user.slice`); empty: every process of every account but the gate's.
 
@@ -79,17 +80,19 @@ def ruleset(rules: Rules) -> str:
     """The whole table as nft(8) reads it, replacing an older one in the same transaction. Raises UsageError."""
     ports = ", ".join(str(port) for port in sorted(set(rules.ports)))
     where = [f"{scope} meta l4proto @alive".lstrip() for scope in _scopes(rules.cgroups)]
-    captured = "".join(f"    {scope} tcp dport {{ {ports} }} counter redirect to :{rules.port}\n" for scope in where)
+    captured = "".join(
+        f"    {scope} {what} counter redirect to :{rules.port}\n" for scope in where for what in _led(ports)
+    )
     rejected = "".join(
         f"    {scope} udp dport {{ {ports} }} {family} daddr @{name} counter reject\n"
         for scope in where
         for family, name in (("ip", "quic4"), ("ip6", "quic6"))
     )
     held = "".join(
-        f"    {scope}{family} daddr @{name} {protocol} dport {{ {ports} }} counter {verdict}\n"
+        f"    {scope}{family} daddr @{name} {packets} counter {verdict}\n"
         for scope in (f"{each} ".lstrip() for each in _scopes(rules.cgroups))
         for family, name in (("ip", "hold4"), ("ip6", "hold6"))
-        for protocol, verdict in _REFUSED
+        for packets, verdict in _held_from(ports)
     )
     account = rules.gate if isinstance(rules.gate, int) else f'"{rules.gate}"'
     own = f'    meta skuid {account} return\n    oifname "lo" return\n'
@@ -109,6 +112,17 @@ def ruleset(rules: Rules) -> str:
     )
 
 
+def _led(ports: str) -> tuple[str, ...]:
+    """What is led to the gate: these ports of any address, and every port of a provider's."""
+    every = (f"meta l4proto tcp {family} daddr @{name}" for family, name in (("ip", "quic4"), ("ip6", "quic6")))
+    return f"tcp dport {{ {ports} }}", *every
+
+
+def _held_from(ports: str) -> tuple[tuple[str, str], ...]:
+    """What becomes of what is held: as much of TCP as would be led to a gate, and QUIC."""
+    return ("meta l4proto tcp", "reject with tcp reset"), (f"udp dport {{ {ports} }}", "reject")
+
+
 def _containers(rules: Rules, ports: str) -> str:
     """The chains of what comes by bridges; empty without ranges."""
     sources = [
@@ -120,18 +134,19 @@ def _containers(rules: Rules, ports: str) -> str:
         return ""
     come = {family: f'    meta iifkind "bridge" {family} saddr {listed}' for family, _, listed in sources}
     led = "".join(
-        f"{come[family]} meta l4proto @alive {family} daddr != {listed} fib daddr type != local tcp dport {{ {ports} }} counter"
+        f"{come[family]} meta l4proto @alive {family} daddr != {listed} fib daddr type != local {what} counter"
         f" redirect to :{rules.container_port}\n"
-        for family, _, listed in sources
+        for family, version, listed in sources
+        for what in (f"tcp dport {{ {ports} }}", f"meta l4proto tcp {family} daddr @quic{version}")
     )
     rejected = "".join(
         f"{come[family]} meta l4proto @alive udp dport {{ {ports} }} {family} daddr @quic{version} counter reject\n"
         for family, version, _ in sources
     )
     held = "".join(
-        f"{come[family]} {family} daddr @hold{version} {protocol} dport {{ {ports} }} counter {verdict}\n"
+        f"{come[family]} {family} daddr @hold{version} {packets} counter {verdict}\n"
         for family, version, _ in sources
-        for protocol, verdict in _REFUSED
+        for packets, verdict in _held_from(ports)
     )
     return (
         f"  chain containers {{\n    type nat hook prerouting priority -110; policy accept;\n{led}  }}\n"
@@ -159,7 +174,7 @@ def sign_of_life(rules: Rules) -> str:
 
 
 def quic_targets(addresses: Iterable[str]) -> str:
-    """The transaction that makes `addresses` the only ones to which QUIC is rejected. Raises ValueError."""
+    """The transaction that makes `addresses` the providers': QUIC to them is rejected, every port led. Raises ValueError."""
     return _elements("quic", addresses)
 
 
@@ -170,6 +185,8 @@ def hold_targets(addresses: Iterable[str]) -> str:
 
 def _elements(sets: str, addresses: Iterable[str]) -> str:
     parsed = {ipaddress.ip_address(text) for text in addresses}
+    if any("%" in str(address) for address in parsed):
+        raise ValueError("a scope may be any text, and is no part of an element")
     lines = [f"flush set {TABLE} {sets}4", f"flush set {TABLE} {sets}6"]
     for name, version in ((f"{sets}4", 4), (f"{sets}6", 6)):
         listed = ", ".join(sorted(str(address) for address in parsed if address.version == version))

@@ -13,6 +13,7 @@ import socket
 from pathlib import Path
 
 from spendgate.redirect import door, messages
+from spendgate.redirect.ahead import heard
 from spendgate.redirect.gate_side import AskingLookup
 
 logger = logging.getLogger(__name__)
@@ -64,26 +65,27 @@ class ServiceSide:
             await asyncio.sleep(_CONNECT_EVERY_S)
 
     async def _until_closed(self, loop: asyncio.AbstractEventLoop, pulse: socket.socket) -> None:
-        """On a reader of its own, not in a task that waits: the answer is the loop's."""
+        """Heard ahead of the traffic, not in a task that waits: the answer is the loop's."""
         closed = asyncio.Event()
 
-        def on_pulse() -> None:
+        def on_pulse() -> bool:
             packet = messages.received(pulse)
             if packet == messages.PULSE:
                 self._send(messages.PULSE)
             elif packet == b"":
-                loop.remove_reader(pulse.fileno())
                 closed.set()
+            return packet != b""
 
         self._send(messages.pack_addresses(self._targets))
         if self._held is not None:
             self._send(messages.pack_held(self._held))
-        loop.add_reader(pulse.fileno(), on_pulse)
+        heard(loop, pulse, on_pulse)
         try:
             await closed.wait()
         finally:
-            loop.remove_reader(pulse.fileno())
             self._pulse = None
+            with contextlib.suppress(OSError):  # the other side has gone
+                pulse.shutdown(socket.SHUT_RDWR)
             pulse.close()
 
     def _send(self, packet: bytes) -> None:
