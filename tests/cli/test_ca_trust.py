@@ -22,9 +22,10 @@ from spendgate.capture.ca import create
 from spendgate.capture.ca_files import open_authority
 from spendgate.config.paths import State, prepare
 from spendgate.errors import StateError, UsageError
+from spendgate.stores import noted, withdrawing
 from spendgate.stores.here import stores
 from spendgate.stores.nss import databases
-from spendgate.stores.system import systems
+from spendgate.stores.system import SystemStore, systems
 
 ROOT = Path(__file__).parents[2]
 HOSTS = ("api.anthropic.com", "api.openai.com")
@@ -63,8 +64,9 @@ def state(tmp_path: Path) -> State:
 
 
 @pytest.fixture(autouse=True)
-def no_store_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_store_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A refusal that does not come must not end in the trust store of whoever runs the tests."""
+    monkeypatch.setattr(noted, "FILE", tmp_path / "noted")
     monkeypatch.setattr("spendgate.cli.ca_trust.stores", lambda: ())
 
 
@@ -142,6 +144,63 @@ def test_the_hook_of_javas_store_is_told_of_a_removal(
     (file,) = debian.folder.iterdir()
     assert ran(state, "untrust").exit_code == 0
     assert (tmp_path / "called").read_text() == f"update\nupdate\n-/etc/ssl/certs/{file.stem}.pem\n"
+
+
+@pytest.fixture
+def debian(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SystemStore:
+    """Debian's store, with stand-ins for its program and for the hook of Java's: the hook fails where it would start dpkg."""
+    (found,) = (each for each in systems(tmp_path / "machine") if each.java_hook)
+    assert found.java_hook is not None
+    programs = tmp_path / "programs"
+    for folder in (found.folder, found.java_hook.parent, programs):
+        folder.mkdir(parents=True)
+    (programs / found.after[0]).write_text("#!/bin/sh\nexit 0\n")
+    found.java_hook.write_text('#!/bin/sh\n[ -n "$DPKG_MAINTSCRIPT_PACKAGE" ] || { echo dpkg is locked; exit 1; }\n')
+    for program in (programs / found.after[0], found.java_hook):
+        program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:/usr/bin:/bin")
+    monkeypatch.setattr("spendgate.cli.ca_trust.stores", lambda: (found,))
+    monkeypatch.setattr("spendgate.stores.withdrawing.stores", lambda: (found,))
+    monkeypatch.setattr("spendgate.cli.ca_trust._is_root", lambda: True)
+    return found
+
+
+def test_a_service_leaves_none_of_its_certificates_trusted(
+    state: State, debian: SystemStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those from before a rotation, too, which root has noted; another gate's stays. In a removal by dpkg as by hand."""
+    monkeypatch.setenv("DPKG_MAINTSCRIPT_PACKAGE", "spendgate")
+    other = prepare(State(tmp_path / "other"))
+    open_authority(other.ca_certificate, other.ca_key, HOSTS, datetime.now(UTC))
+    for each in (state, other):
+        assert ran(each, "trust").exit_code == 0
+    assert ran(state, "rotate").exit_code == 0
+    open_authority(state.ca_certificate, state.ca_key, HOSTS, datetime.now(UTC))
+    assert ran(state, "trust").exit_code == 0
+    assert len(debian.trusted()) == 3
+    state.ca_certificate.write_bytes(other.ca_certificate.read_bytes())  # by the gate's account: whose file this is
+    names = withdrawing.names_of(state.root, state.ca_certificate)
+    said: list[str] = []
+    assert withdrawing.withdraw(names, said.append) == ()
+    (left,) = debian.trusted()
+    assert noted.noted() == {left: str(other.root)}
+    assert len(said) == 1
+    assert ran(other, "untrust").exit_code == 0
+    assert not noted.FILE.exists()
+
+
+def test_what_cannot_be_taken_out_is_said_and_raises_nothing(state: State, debian: SystemStore) -> None:
+    """Without dpkg's word the stand-in for Java's hook fails, as the real one did in a removal."""
+    assert ran(state, "trust").exit_code == 0
+    noted.FILE.unlink()  # as of a version that noted nothing
+    names = withdrawing.names_of(state.root, state.ca_certificate)
+    assert names == debian.trusted() != frozenset()
+    (left,) = withdrawing.withdraw(names, lambda line: None)
+    assert "is still trusted in the system's store" in left
+    assert "dpkg is locked" in left
+    for bad in (b"no certificate", b""):
+        state.ca_certificate.write_bytes(bad)
+        assert withdrawing.names_of(state.root, state.ca_certificate) == frozenset()
 
 
 def nss(folder: Path) -> Path:

@@ -14,6 +14,7 @@ from spendgate.cli.output import note, writing
 from spendgate.config import paths
 from spendgate.errors import StateError, UsageError
 from spendgate.name_constraints import CANARY_HOST
+from spendgate.stores import noted
 from spendgate.stores.anchor import Anchor, anchor
 from spendgate.stores.here import stores
 from spendgate.stores.interface import Change, Store
@@ -36,9 +37,12 @@ def trust(state: StateOption = None, dry_run: DryRunOption = False) -> None:
 
     Linux. The certificate is refused where it could sign for more than named hosts. What is there already stays as it is.
     """
-    ours = anchor_of(paths.find(state))
+    found = paths.find(state)
+    ours = anchor_of(found)
     check(ours)
     plan = [(store, store.add(ours)) for store in _found() if ours.name not in store.trusted()]
+    if not dry_run and _is_root() and any(store.needs_root for store in _found()):
+        noted.add(ours.name, found.root.absolute())  # before the act: what is noted and not there costs nothing
     _carry_out(plan, dry_run=dry_run, nothing=f"{ours.name} is trusted already: nothing to change")
 
 
@@ -49,11 +53,15 @@ def untrust(
     if every and old:
         raise UsageError("--all and --old exclude each other: all are those, too")
     ours = frozenset[str]() if every else {anchor_of(paths.find(state)).name}
-    plan = []
+    plan, out = [], frozenset[str]()
     for store in _found():
         there = store.trusted()
-        plan.append((store, store.remove(sorted(there - ours if every or old else there & ours))))
+        names = there - ours if every or old else there & ours
+        out |= names if store.needs_root else frozenset()
+        plan.append((store, store.remove(sorted(names))))
     _carry_out(plan, dry_run=dry_run, nothing="no such certificate in the trust stores here: nothing to change")
+    if not dry_run and _is_root():
+        noted.forget(out)
 
 
 def trusted_in(content: bytes, place: Path) -> list[str] | None:
