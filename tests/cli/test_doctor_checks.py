@@ -126,11 +126,32 @@ def test_connections_of_the_last_day(report: Report) -> None:
     [check] = doctor_checks.unread(replace(report, coverage=rows), NOW_MS)
     assert check.says == f"3 connections of alice's node to api.openai.com were not read: {Gap.TRUST_REFUSED}"
     assert "trust" in check.remedy
+    read = tuple({**row, "read_since": row["reason"] == Gap.TRUST_REFUSED.value} for row in rows)
+    assert [*doctor_checks.unread(replace(report, coverage=read), NOW_MS)] == []
+
+
+@pytest.mark.parametrize(
+    ("account", "tool", "reason", "last_ms", "ended"),
+    [
+        ("alice", "node", Gap.TRUST_REFUSED, 2_000, True),
+        ("alice", "node", Gap.TRUST_SUSPECTED, 2_000, True),
+        ("alice", "node", Gap.TRUST_REFUSED, 1_000, False),
+        ("alice", "node", Gap.QUIC, 2_000, False),
+        ("bob", "node", Gap.TRUST_REFUSED, 2_000, False),
+        ("alice", "codex", Gap.TRUST_REFUSED, 2_000, False),
+    ],
+)
+def test_a_later_call_that_was_read_ends_a_refusal(
+    account: str, tool: str, reason: Gap, last_ms: int, ended: bool
+) -> None:
+    """Of the same tool and account; it shows nothing about what passes by QUIC."""
+    row = {"account": "alice", "tool": "node", "reason": reason.value, "last_ms": 1_500}
+    assert captured.read_since(row, [ToolSeen(tool, 1, last_ms, account)]) == ended
 
 
 def test_coverage_by_tool() -> None:
     """Captured of all, the least covered first; a tool of which nothing was read, and one of which all was."""
-    seen = (ToolSeen("codex", 3, 9_000), ToolSeen("", 1, 1_000))
+    seen = (ToolSeen("codex", 2, 9_000, "alice"), ToolSeen("codex", 1, 8_000, "bob"), ToolSeen("", 1, 1_000))
     unread = (
         {"tool": "codex", "reason": Gap.TRUST_REFUSED.value, "count": 1},
         {"tool": "codex", "reason": Gap.NEVER.value, "count": 50},

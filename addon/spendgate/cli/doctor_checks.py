@@ -8,10 +8,11 @@ from typing import Any, Final
 
 from spendgate.capture.coverage import FAILED, Gap
 from spendgate.capture.unreached import REMEDIES
-from spendgate.cli.captured import CHOSEN
+from spendgate.cli.captured import CHOSEN, TRUST
 from spendgate.cli.health import Health
 from spendgate.cli.report import Report
 from spendgate.doctor.interface import Check, State
+from spendgate.plural import counted
 from spendgate.window import DAY_MS
 
 CA_DAYS: Final = 30
@@ -115,17 +116,21 @@ def certificate(file: str, until: datetime, now: datetime) -> Check:
     return Check("ca", file, State.FINDING, f"{says}{': nothing is captured any more' if days < 0 else ''}", remedy)
 
 
-def unread(report: Report, now_ms: int) -> Iterator[Check]:
-    """Connections to providers in the last day that could not be read; older ones stand in `status`."""
+def unread(report: Report, now_ms: int, *, waits: bool = False) -> Iterator[Check]:
+    """Connections to providers in the last day that could not be read; older ones stand in `status`, and so do those of a tool
+    that has come to trust the gate since. `waits`: that nothing trusts it yet is told by itself."""
     for row in report.coverage:
-        if row["reason"] not in CHOSEN and row["last_ms"] > now_ms - DAY_MS:
+        if row["reason"] not in CHOSEN and row["last_ms"] > now_ms - DAY_MS and not row.get("read_since"):
+            if waits and row["reason"] in TRUST:
+                continue
             yield _unread(row)
 
 
 def _unread(row: dict[str, Any]) -> Check:
     if row["reason"] in FAILED:
-        says = f"{row['count']} calls of {row['account']}'s {row['tool']} did not reach {row['host']}: {row['reason']}"
+        says = f"{counted(row['count'], 'call')} of {row['account']}'s {row['tool']} did not reach {row['host']}: {row['reason']}"
         return Check("gate.upstream", str(row["host"]), State.FINDING, says, REMEDIES[Gap(row["reason"])])
     remedy = _UNREAD.get(Gap(row["reason"]), _ANY) if row["reason"] in set(Gap) else _ANY
-    says = f"{row['count']} connections of {row['account']}'s {row['tool']} to {row['host']} were not read: {row['reason']}"
+    says = f"{counted(row['count'], 'connection')} of {row['account']}'s {row['tool']} to {row['host']}"
+    says += f" {'was' if row['count'] == 1 else 'were'} not read: {row['reason']}"
     return Check("coverage", str(row["tool"]), State.FINDING, says, remedy)

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 import typer
 
 import spendgate
-from spendgate.cli import removing
+from spendgate.cli import awaiting, removing
 from spendgate.cli.output import note, writing
 from spendgate.config import paths
 from spendgate.config.credentials import UPSTREAM_AUTH
@@ -102,6 +102,8 @@ def install(wanted: Wanted) -> None:
     updated = _updated("" if wanted.program else spendgate.__version__)
     for name in reversed(units(about)):
         _start(name, changed=changed[name] or updated)
+    if awaiting.waits():
+        note(f"WARNING {awaiting.SAYS}: {awaiting.REMEDY}")
 
 
 def _elsewhere(wanted: Wanted) -> Description:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import typer
 
+from spendgate.cli import awaiting
 from spendgate.cli.desk import Asking
 from spendgate.cli.installing import RUN_INSTEAD
 from spendgate.cli.lines import counted, say, value
@@ -42,6 +43,8 @@ class Service:
     clerk: str = ""
     """Likewise of the service that knows processes."""
     fault: str = ""
+    waits: str = ""
+    """For the organization's certificates, and what ends that. Empty: it does not."""
 
 
 def show(fmt: Format) -> None:
@@ -84,6 +87,7 @@ def asked() -> Service:
         redirect=_beside(REDIRECT),
         clerk=_beside(CLERK),
         fault=fault,
+        waits=f"{awaiting.SAYS}: {awaiting.REMEDY}" if awaiting.waits() else "",
     )
 
 
@@ -117,5 +121,7 @@ def _print(found: Service) -> None:
         say("processes", value(found.clerk))
     say("ledger", value(found.ledger))
     say("last call", value(found.last_call))
+    if found.waits:
+        say("", found.waits, style="red")
     if found.fault:
         say("", found.fault, style="red")
