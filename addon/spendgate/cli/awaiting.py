@@ -35,9 +35,14 @@ def waits() -> bool:
     return ROOT.exists() and _untrusted_own(certificate)
 
 
+def is_services(certificate: str) -> bool:
+    """Whether this file is the certificate of the machine's service."""
+    return Path(certificate) == paths.State(paths.SERVICE_DIRECTORY).ca_certificate
+
+
 def waits_at(certificate: str) -> bool:
     """For the gate whose certificate is this file."""
-    return Path(certificate) == paths.State(paths.SERVICE_DIRECTORY).ca_certificate and waits()
+    return is_services(certificate) and waits()
 
 
 def _untrusted_own(certificate: Path) -> bool:

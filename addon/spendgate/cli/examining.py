@@ -114,7 +114,11 @@ async def _routes(report: Report, environ: Mapping[str, str]) -> tuple[Routes, a
         [(way.mode, f"{way.host}:{way.port}") for way in up],
         java=java is not None and await _gate_at(java, up) is not None,
         proxies={proxy: way is not None for proxy, way in answers.items()},
+        untried=next(
+            (why for way in report.ways if not way.for_containers and ":" not in way.host and (why := way.unused())), ""
+        ),
     )
+    found = replace(found, service=any(awaiting.is_services(way.certificate) for way in report.ways))
     led = next((way for way in answers.values() if way is not None), None)
     through = next((way for way in up if way.mode in ways.TRANSPARENT), None)
     return found, led or through or next((way for way in report.ways if way.pem), None) or _remembered(report)
@@ -154,7 +158,7 @@ def _tools(
 ) -> Iterator[ToolFound]:
     found = installed(TOOLS)
     by_address = routes.transparent and not routes.proxy
-    asked = [one for one in found if one.tool.name in ASKED]
+    asked = [one for one in found if one.tool.name in ASKED and (routes.proxy or not routes.unseen)]
     with ThreadPoolExecutor(AT_ONCE) as pool:
         said = dict(
             zip(

@@ -95,6 +95,7 @@ class House:
             certificates_until_ms=int(term.dies.timestamp() * 1000) if (term := self.authority.term) else None,
             certificates_not_renewed=self.not_renewed,
             command=self.wanted.for_command,
+            containers=tuple(str(each.network) for each in self.wanted.containers),
         )
         try:
             in_force.tell(self.state, said, found.copy)
