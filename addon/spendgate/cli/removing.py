@@ -140,7 +140,8 @@ def _drop_rules() -> str:
 def check_root(verb: str) -> None:
     """Raises StateError."""
     if os.geteuid() != 0:
-        raise StateError(f"service {verb} changes accounts and units: run it as root (`--dry-run` shows all of it)")
+        what = "stops units: run it as root" if verb == "stop" else "changes accounts and units: run it as root"
+        raise StateError(f"service {verb} {what}{'' if verb == 'stop' else ' (`--dry-run` shows all of it)'}")
 
 
 def _there() -> tuple[str, ...]:
