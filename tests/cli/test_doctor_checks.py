@@ -8,9 +8,9 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
-from psutil._common import snicaddr
 from typer.testing import CliRunner
 
 from cli.kit import NOW_MS, app
@@ -245,9 +245,9 @@ def test_bridges_with_nothing_behind_them_are_no_matter(report: Report, tmp_path
 def test_a_bridges_networks_are_its_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
     """As the kernel has them, but for those that reach no further than the link."""
     one = [
-        snicaddr(socket.AF_INET, "172.20.0.1", "255.255.0.0", None, None),
-        snicaddr(socket.AF_INET6, "fe80::1%br0", "ffff:ffff:ffff:ffff::", None, None),
-        snicaddr(socket.AF_INET6, "fd00::1", "ffff:ffff:ffff:ffff::", None, None),
+        SimpleNamespace(family=socket.AF_INET, address="172.20.0.1", netmask="255.255.0.0"),
+        SimpleNamespace(family=socket.AF_INET6, address="fe80::1%br0", netmask="ffff:ffff:ffff:ffff::"),
+        SimpleNamespace(family=socket.AF_INET6, address="fd00::1", netmask="ffff:ffff:ffff:ffff::"),
     ]
     monkeypatch.setattr(bridges.psutil, "net_if_addrs", lambda: {"br0": one})
     assert bridges._networks(["br0"]) == {"br0": (ip_network("172.20.0.0/16"), ip_network("fd00::/64"))}
