@@ -20,6 +20,7 @@ from open_authority import open_to_all
 from own_files import JAVA_HOOK, run, why_not
 from spendgate.capture.ca import create
 from spendgate.capture.ca_files import open_authority
+from spendgate.capture.ca_next import take_next
 from spendgate.config.paths import State, prepare
 from spendgate.errors import StateError, UsageError
 from spendgate.stores import noted, withdrawing
@@ -174,10 +175,11 @@ def test_a_service_leaves_none_of_its_certificates_trusted(
     open_authority(other.ca_certificate, other.ca_key, HOSTS, datetime.now(UTC))
     for each in (state, other):
         assert ran(each, "trust").exit_code == 0
+    before = debian.trusted()
     assert ran(state, "rotate").exit_code == 0
-    open_authority(state.ca_certificate, state.ca_key, HOSTS, datetime.now(UTC))
     assert ran(state, "trust").exit_code == 0
-    assert len(debian.trusted()) == 3
+    assert len(debian.trusted() - before) == 1
+    assert take_next(state.ca_certificate, state.ca_key, datetime.now(UTC))
     state.ca_certificate.write_bytes(other.ca_certificate.read_bytes())  # by the gate's account: whose file this is
     names = withdrawing.names_of(state.root, state.ca_certificate)
     said: list[str] = []
@@ -245,13 +247,13 @@ def test_browsers_databases_have_it_for_servers_alone_and_then_not(state: State,
     assert ran(state, "untrust").exit_code == 0
 
 
-def test_what_a_rotation_left_is_taken_out_by_all(state: State, browsers: tuple[Path, Path]) -> None:
+def test_what_a_lost_state_left_is_taken_out_by_all(state: State, browsers: tuple[Path, Path]) -> None:
     """The old file is gone; its entries are found by their names. Another's certificate stays."""
     other = create(["api.openai.com"], datetime.now(UTC)).pem
     words = ["certutil", "-A", "-d", f"sql:{browsers[0]}", "-n", "of a company", "-t", "C,,", "-a"]
     subprocess.run(words, input=other, check=True)
     assert ran(state, "trust").exit_code == 0
-    assert ran(state, "rotate").exit_code == 0
+    state.ca_certificate.unlink()
     missing = ran(state, "untrust")
     assert isinstance(missing.exception, StateError)
     assert "--all" in str(missing.exception)
@@ -261,12 +263,20 @@ def test_what_a_rotation_left_is_taken_out_by_all(state: State, browsers: tuple[
 
 
 def test_a_rotation_overlaps(state: State, browsers: tuple[Path, Path]) -> None:
-    """The new certificate stands beside the old one until `--old` takes that out."""
+    """The new certificate is trusted beside the old one before the gate shows it, and until `--old` takes the old one out."""
     assert ran(state, "trust").exit_code == 0
-    assert ran(state, "rotate").exit_code == 0
-    open_authority(state.ca_certificate, state.ca_key, HOSTS, datetime.now(UTC))
-    assert ran(state, "trust").exit_code == 0
+    shown, key = state.ca_certificate.read_bytes(), state.ca_key.read_bytes()
+    for _ in range(2):  # again: what nobody has taken gives way
+        assert ran(state, "rotate").exit_code == 0
+    assert (state.ca_certificate.read_bytes(), state.ca_key.read_bytes()) == (shown, key)
+    said = ran(state, "trust")
+    assert "restart the gate" in said.stderr
     assert [listed(folder).count("spendgate-") for folder in browsers] == [2, 2]
+    assert "nothing to change" in ran(state, "untrust", "--old").stderr
+    assert take_next(state.ca_certificate, state.ca_key, datetime.now(UTC))
+    open_authority(state.ca_certificate, state.ca_key, HOSTS, datetime.now(UTC))
+    assert state.ca_certificate.read_bytes() != shown
+    assert not take_next(state.ca_certificate, state.ca_key, datetime.now(UTC))
     assert ran(state, "untrust", "--old").exit_code == 0
     assert [listed(folder).count("spendgate-") for folder in browsers] == [1, 1]
     assert len(json.loads(ran(state, "show", "--format", "json").stdout)["trusted_in"]) == 2

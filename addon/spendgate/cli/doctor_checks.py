@@ -23,8 +23,8 @@ START = "start the gate: `spendgate service status` tells of an installed one, `
 _UNREAD: Final = {
     Gap.TRUST_REFUSED: "let the tool trust the gate: its line under tools says how",
     Gap.TRUST_SUSPECTED: "let the tool trust the gate: its line under tools says how",
-    Gap.OUTSIDE_CA: "the CA is older than the policy's hosts: `spendgate ca rotate`, restart the gate, `spendgate ca trust`",
-    Gap.NO_CERTIFICATE: "the CA is older than the policy's hosts: `spendgate ca rotate`, restart the gate, `spendgate ca trust`",
+    Gap.OUTSIDE_CA: "the CA is older than the policy's hosts: `spendgate ca rotate`, `spendgate ca trust`, restart the gate",
+    Gap.NO_CERTIFICATE: "the CA is older than the policy's hosts: `spendgate ca rotate`, `spendgate ca trust`, restart the gate",
     Gap.HIDDEN_NAME: "turn encrypted client hello off for the tool, or DNS over HTTPS, which gives it the key",
     Gap.NO_SNI: "the tool names no host in its TLS hello; use it with a name instead of an address",
     Gap.QUIC: "turn QUIC (HTTP/3) off for the tool, so that it uses TCP",
@@ -112,7 +112,7 @@ def certificate(file: str, until: datetime, now: datetime) -> Check:
     says = f"{file} holds until {until:%Y-%m-%d}, {days} days"
     if days >= CA_DAYS:
         return Check("ca", file, State.FINE, says)
-    remedy = "`spendgate ca rotate`, restart the gate, `spendgate ca trust`, then `spendgate ca untrust --old`"
+    remedy = "`spendgate ca rotate`, `spendgate ca trust`, restart the gate, then `spendgate ca untrust --old`"
     return Check("ca", file, State.FINDING, f"{says}{': nothing is captured any more' if days < 0 else ''}", remedy)
 
 
