@@ -34,7 +34,7 @@ def checked(file: Path | None) -> str:
     if trust is not None and trust.url is not None:
         return f"the policy: {trust.url}, as {trust.file} says"
     with tempfile.TemporaryDirectory() as nothing_kept:
-        source = None if file is None else policies.whole(file.expanduser().absolute())
+        source = None if file is None else policies.whole(file)
         try:
             policy = policies.LastGood(State(Path(nothing_kept)), trust).would_start(source, KNOWN)
         except PolicyError:

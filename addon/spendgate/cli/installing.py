@@ -86,9 +86,10 @@ def install(wanted: Wanted) -> None:
     about, missing = _prepared(wanted)
     _check_seen(about)
     _check_roots_own(about)
-    if wanted.policy is not None:
-        installed_policy.check_readable(wanted.policy.absolute(), about.account)
-    goes_by = installed_policy.checked(wanted.policy)
+    policy = Path(about.policy) if about.policy else None
+    if policy is not None:
+        installed_policy.check_readable(policy, about.account)
+    goes_by = installed_policy.checked(policy)
     if f"user:{about.account}" not in missing:
         gate_account(about.account)
     # The unit before the accounts: it says which of them were made, whatever fails from here on.
