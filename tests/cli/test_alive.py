@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import socket
 import time
@@ -99,3 +100,18 @@ def test_the_way_for_containers_is_a_way_of_its_own(deaf: State) -> None:
         ("transparent for containers over IPv6", 8444, True),
     ]
     assert alive.silent(ways[1:]) == ()
+
+
+@pytest.mark.parametrize(("mode", "host"), [("transparent", "127.0.0.1"), ("transparent", "::1"), ("local", "")])
+def test_a_way_that_no_call_can_take_is_unused(mode: str, host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a route the kernel refuses a call before any rule sees it: that shows nothing of the gate."""
+    way = alive.Way(mode, host, 8443, "", "", "")
+
+    def offline(self: socket.socket, address: object) -> None:
+        raise OSError(errno.ENETUNREACH, "Network is unreachable")
+
+    monkeypatch.setattr(alive.socket.socket, "connect", lambda self, address: None)
+    assert way.unused() == ""
+    monkeypatch.setattr(alive.socket.socket, "connect", offline)
+    assert f"no IPv{6 if ':' in host else 4} route" in way.unused()
+    assert alive.Way("regular", "127.0.0.1", 8080, "", "", "").unused() == ""

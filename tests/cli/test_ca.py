@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import ssl
+import sys
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -14,10 +16,16 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.kit import app
+from spendgate.capture.ca import Authority
 from spendgate.capture.ca_files import open_authority
+from spendgate.capture.ca_next import next_to
 from spendgate.capture.scope import CANARY_HOST
+from spendgate.cli import house
+from spendgate.cli.wanted import Wanted
 from spendgate.config.paths import State, prepare
 from spendgate.errors import StateError
+from spendgate.policy import Capture
+from spendgate.providers.registry import Registry
 
 HOSTS = ("api.anthropic.com", "api.openai.com")
 SIGNED = [*HOSTS, CANARY_HOST]
@@ -63,11 +71,40 @@ def test_people_read_the_same_facts(state: State) -> None:
     assert shown.endswith(f"signs for    3 hosts:\n  api.anthropic.com\n  api.openai.com\n  {CANARY_HOST}\n")
 
 
-def test_after_a_rotation_the_next_start_is_named(state: State) -> None:
-    """Both commands say the same: what was removed is made by the start that comes, be it the first or not."""
+def test_after_a_rotation_the_one_in_use_stays_and_the_next_is_named(state: State) -> None:
+    """Programs that go by its file go on; without an authority there is nothing to rotate."""
+    before = json.loads(show(state, "--format", "json"))
     rotated = CliRunner().invoke(app, ["ca", "rotate", "--state", str(state.root)])
     assert rotated.exit_code == 0
-    answer = CliRunner().invoke(app, ["ca", "show", "--state", str(state.root)])
+    assert "`spendgate ca trust` first, then restart" in rotated.stderr
+    after = json.loads(show(state, "--format", "json"))
+    assert (after["sha256"], "next" in before) == (before["sha256"], False)
+    assert f"next         {after['next']}, at the gate's next start" in show(state)
+    for file in (state.ca_certificate, state.ca_key):
+        file.unlink()
+    answer = CliRunner().invoke(app, ["ca", "rotate", "--state", str(state.root)])
     assert isinstance(answer.exception, StateError)
-    assert "next start" in str(answer.exception)
-    assert "first" not in str(answer.exception)
+
+
+def test_a_gates_start_takes_the_next_one(state: State, capsys: pytest.CaptureFixture[str]) -> None:
+    """It shows that from then on, and says so once."""
+    assert CliRunner().invoke(app, ["ca", "rotate", "--state", str(state.root)]).exit_code == 0
+    following = next_to(state.ca_certificate).read_bytes()
+    for _ in range(2):
+        authority, file = house._authority(Wanted(None, state), state, Registry.build(Capture()))
+        assert isinstance(authority, Authority)
+        assert (authority.pem, file.read_bytes()) == (following, following)
+    assert capsys.readouterr().err.count("is in use") == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="root, as whoever owns the directory")
+def test_root_rotates_as_the_gates_account(state: State) -> None:
+    """What it makes is that account's: its gate could not read root's."""
+    for path in (state.root, *state.root.rglob("*")):
+        os.chown(path, 65534, 65534)
+    for folder in state.root.parents:
+        folder.chmod(folder.stat().st_mode | 0o011)
+        if folder.parent == Path("/tmp"):  # noqa: S108 - where a test's folders are
+            break
+    assert CliRunner().invoke(app, ["ca", "rotate", "--state", str(state.root)]).exit_code == 0
+    assert {next_to(each).stat().st_uid for each in (state.ca_certificate, state.ca_key)} == {65534}

@@ -20,11 +20,13 @@ from open_authority import open_to_all
 from own_files import JAVA_HOOK, run, why_not
 from spendgate.capture.ca import create
 from spendgate.capture.ca_files import open_authority
+from spendgate.capture.ca_next import take_next
 from spendgate.config.paths import State, prepare
 from spendgate.errors import StateError, UsageError
+from spendgate.stores import noted, withdrawing
 from spendgate.stores.here import stores
 from spendgate.stores.nss import databases
-from spendgate.stores.system import systems
+from spendgate.stores.system import SystemStore, systems
 
 ROOT = Path(__file__).parents[2]
 HOSTS = ("api.anthropic.com", "api.openai.com")
@@ -63,8 +65,9 @@ def state(tmp_path: Path) -> State:
 
 
 @pytest.fixture(autouse=True)
-def no_store_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_store_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A refusal that does not come must not end in the trust store of whoever runs the tests."""
+    monkeypatch.setattr(noted, "FILE", tmp_path / "noted")
     monkeypatch.setattr("spendgate.cli.ca_trust.stores", lambda: ())
 
 
@@ -144,6 +147,64 @@ def test_the_hook_of_javas_store_is_told_of_a_removal(
     assert (tmp_path / "called").read_text() == f"update\nupdate\n-/etc/ssl/certs/{file.stem}.pem\n"
 
 
+@pytest.fixture
+def debian(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SystemStore:
+    """Debian's store, with stand-ins for its program and for the hook of Java's: the hook fails where it would start dpkg."""
+    (found,) = (each for each in systems(tmp_path / "machine") if each.java_hook)
+    assert found.java_hook is not None
+    programs = tmp_path / "programs"
+    for folder in (found.folder, found.java_hook.parent, programs):
+        folder.mkdir(parents=True)
+    (programs / found.after[0]).write_text("#!/bin/sh\nexit 0\n")
+    found.java_hook.write_text('#!/bin/sh\n[ -n "$DPKG_MAINTSCRIPT_PACKAGE" ] || { echo dpkg is locked; exit 1; }\n')
+    for program in (programs / found.after[0], found.java_hook):
+        program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:/usr/bin:/bin")
+    monkeypatch.setattr("spendgate.cli.ca_trust.stores", lambda: (found,))
+    monkeypatch.setattr("spendgate.stores.withdrawing.stores", lambda: (found,))
+    monkeypatch.setattr("spendgate.cli.ca_trust._is_root", lambda: True)
+    return found
+
+
+def test_a_service_leaves_none_of_its_certificates_trusted(
+    state: State, debian: SystemStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those from before a rotation, too, which root has noted; another gate's stays. In a removal by dpkg as by hand."""
+    monkeypatch.setenv("DPKG_MAINTSCRIPT_PACKAGE", "spendgate")
+    other = prepare(State(tmp_path / "other"))
+    open_authority(other.ca_certificate, other.ca_key, HOSTS, datetime.now(UTC))
+    for each in (state, other):
+        assert ran(each, "trust").exit_code == 0
+    before = debian.trusted()
+    assert ran(state, "rotate").exit_code == 0
+    assert ran(state, "trust").exit_code == 0
+    assert len(debian.trusted() - before) == 1
+    assert take_next(state.ca_certificate, state.ca_key, datetime.now(UTC))
+    state.ca_certificate.write_bytes(other.ca_certificate.read_bytes())  # by the gate's account: whose file this is
+    names = withdrawing.names_of(state.root, state.ca_certificate)
+    said: list[str] = []
+    assert withdrawing.withdraw(names, said.append) == ()
+    (left,) = debian.trusted()
+    assert noted.noted() == {left: str(other.root)}
+    assert len(said) == 1
+    assert ran(other, "untrust").exit_code == 0
+    assert not noted.FILE.exists()
+
+
+def test_what_cannot_be_taken_out_is_said_and_raises_nothing(state: State, debian: SystemStore) -> None:
+    """Without dpkg's word the stand-in for Java's hook fails, as the real one did in a removal."""
+    assert ran(state, "trust").exit_code == 0
+    noted.FILE.unlink()  # as of a version that noted nothing
+    names = withdrawing.names_of(state.root, state.ca_certificate)
+    assert names == debian.trusted() != frozenset()
+    (left,) = withdrawing.withdraw(names, lambda line: None)
+    assert "is still trusted in the system's store" in left
+    assert "dpkg is locked" in left
+    for bad in (b"no certificate", b""):
+        state.ca_certificate.write_bytes(bad)
+        assert withdrawing.names_of(state.root, state.ca_certificate) == frozenset()
+
+
 def nss(folder: Path) -> Path:
     """A new database, as a browser makes it. Skips where certutil is missing."""
     if not shutil.which("certutil"):
@@ -186,13 +247,13 @@ def test_browsers_databases_have_it_for_servers_alone_and_then_not(state: State,
     assert ran(state, "untrust").exit_code == 0
 
 
-def test_what_a_rotation_left_is_taken_out_by_all(state: State, browsers: tuple[Path, Path]) -> None:
+def test_what_a_lost_state_left_is_taken_out_by_all(state: State, browsers: tuple[Path, Path]) -> None:
     """The old file is gone; its entries are found by their names. Another's certificate stays."""
     other = create(["api.openai.com"], datetime.now(UTC)).pem
     words = ["certutil", "-A", "-d", f"sql:{browsers[0]}", "-n", "of a company", "-t", "C,,", "-a"]
     subprocess.run(words, input=other, check=True)
     assert ran(state, "trust").exit_code == 0
-    assert ran(state, "rotate").exit_code == 0
+    state.ca_certificate.unlink()
     missing = ran(state, "untrust")
     assert isinstance(missing.exception, StateError)
     assert "--all" in str(missing.exception)
@@ -202,12 +263,20 @@ def test_what_a_rotation_left_is_taken_out_by_all(state: State, browsers: tuple[
 
 
 def test_a_rotation_overlaps(state: State, browsers: tuple[Path, Path]) -> None:
-    """The new certificate stands beside the old one until `--old` takes that out."""
+    """The new certificate is trusted beside the old one before the gate shows it, and until `--old` takes the old one out."""
     assert ran(state, "trust").exit_code == 0
-    assert ran(state, "rotate").exit_code == 0
-    open_authority(state.ca_certificate, state.ca_key, HOSTS, datetime.now(UTC))
-    assert ran(state, "trust").exit_code == 0
+    shown, key = state.ca_certificate.read_bytes(), state.ca_key.read_bytes()
+    for _ in range(2):  # again: what nobody has taken gives way
+        assert ran(state, "rotate").exit_code == 0
+    assert (state.ca_certificate.read_bytes(), state.ca_key.read_bytes()) == (shown, key)
+    said = ran(state, "trust")
+    assert "restart the gate" in said.stderr
     assert [listed(folder).count("spendgate-") for folder in browsers] == [2, 2]
+    assert "nothing to change" in ran(state, "untrust", "--old").stderr
+    assert take_next(state.ca_certificate, state.ca_key, datetime.now(UTC))
+    open_authority(state.ca_certificate, state.ca_key, HOSTS, datetime.now(UTC))
+    assert state.ca_certificate.read_bytes() != shown
+    assert not take_next(state.ca_certificate, state.ca_key, datetime.now(UTC))
     assert ran(state, "untrust", "--old").exit_code == 0
     assert [listed(folder).count("spendgate-") for folder in browsers] == [1, 1]
     assert len(json.loads(ran(state, "show", "--format", "json").stdout)["trusted_in"]) == 2

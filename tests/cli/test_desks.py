@@ -271,6 +271,16 @@ def test_what_roots_own_exec_has_left_is_no_service(monkeypatch: pytest.MonkeyPa
     assert "has no ledger yet" in str(CliRunner().invoke(app, ["status"]).exception)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="a service is Linux for now")
+def test_an_administrator_is_told_of_the_service(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Of a fresh package, whose first command is root's; in a directory of somebody's own of `exec`."""
+    monkeypatch.setattr("spendgate.cli.options.paths.SERVICE_DIRECTORY", tmp_path / "service")
+    monkeypatch.setattr("spendgate.cli.options.os.geteuid", lambda: 0)
+    for folder, words in (("service", "`spendgate service install`, as root"), ("own", "spendgate exec --state")):
+        asked = CliRunner().invoke(app, ["status", "--state", str(tmp_path / folder)])
+        assert words in str(asked.exception)
+
+
 def test_a_macs_service_is_asked_by_root(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """It has no socket: who has no ledger of their own is told so, not that it has stopped."""
     monkeypatch.delenv("SPENDGATE_STATE", raising=False)

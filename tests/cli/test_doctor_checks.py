@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+import socket
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_network
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from typer.testing import CliRunner
@@ -13,9 +16,7 @@ from typer.testing import CliRunner
 from cli.kit import NOW_MS, app
 from spendgate.audit_words import AuditWord
 from spendgate.capture.coverage import Gap
-from spendgate.cli import captured, doctor_checks, in_force
-from spendgate.cli.alive import Way
-from spendgate.cli.doctor_system import containers
+from spendgate.cli import bridges, captured, doctor_checks, in_force
 from spendgate.cli.file_desk import FileDesk
 from spendgate.cli.health import Health
 from spendgate.cli.outside import Outside
@@ -126,11 +127,32 @@ def test_connections_of_the_last_day(report: Report) -> None:
     [check] = doctor_checks.unread(replace(report, coverage=rows), NOW_MS)
     assert check.says == f"3 connections of alice's node to api.openai.com were not read: {Gap.TRUST_REFUSED}"
     assert "trust" in check.remedy
+    read = tuple({**row, "read_since": row["reason"] == Gap.TRUST_REFUSED.value} for row in rows)
+    assert [*doctor_checks.unread(replace(report, coverage=read), NOW_MS)] == []
+
+
+@pytest.mark.parametrize(
+    ("account", "tool", "reason", "last_ms", "ended"),
+    [
+        ("alice", "node", Gap.TRUST_REFUSED, 2_000, True),
+        ("alice", "node", Gap.TRUST_SUSPECTED, 2_000, True),
+        ("alice", "node", Gap.TRUST_REFUSED, 1_000, False),
+        ("alice", "node", Gap.QUIC, 2_000, False),
+        ("bob", "node", Gap.TRUST_REFUSED, 2_000, False),
+        ("alice", "codex", Gap.TRUST_REFUSED, 2_000, False),
+    ],
+)
+def test_a_later_call_that_was_read_ends_a_refusal(
+    account: str, tool: str, reason: Gap, last_ms: int, ended: bool
+) -> None:
+    """Of the same tool and account; it shows nothing about what passes by QUIC."""
+    row = {"account": "alice", "tool": "node", "reason": reason.value, "last_ms": 1_500}
+    assert captured.read_since(row, [ToolSeen(tool, 1, last_ms, account)]) == ended
 
 
 def test_coverage_by_tool() -> None:
     """Captured of all, the least covered first; a tool of which nothing was read, and one of which all was."""
-    seen = (ToolSeen("codex", 3, 9_000), ToolSeen("", 1, 1_000))
+    seen = (ToolSeen("codex", 2, 9_000, "alice"), ToolSeen("codex", 1, 8_000, "bob"), ToolSeen("", 1, 1_000))
     unread = (
         {"tool": "codex", "reason": Gap.TRUST_REFUSED.value, "count": 1},
         {"tool": "codex", "reason": Gap.NEVER.value, "count": 50},
@@ -187,28 +209,45 @@ def test_wrong_usage(state: StateDirectory) -> None:
     assert CliRunner().invoke(app, ["doctor", "one-more-word"]).exit_code == 2
 
 
-@dataclass(frozen=True)
-class _Ways:
-    ways: tuple[Way, ...]
-
-
 @pytest.mark.parametrize(
-    ("bridges", "at", "state"),
+    ("networks", "listed", "state", "words"),
     [
-        pytest.param({}, "127.0.0.1", None, id="no bridge"),
-        pytest.param({"docker0": ()}, "127.0.0.1", None, id="a bridge with nothing behind it"),
-        pytest.param({"docker0": ("veth1",)}, "127.0.0.1", State.UNSEEN, id="a container that nothing leads"),
-        pytest.param({"docker0": ("veth1",)}, "::", State.FINE, id="a container under the rule"),
+        pytest.param(["172.17.0.0/16"], [], State.UNSEEN, "not led to the gate", id="no range is named"),
+        pytest.param(["172.17.0.0/16"], ["172.16.0.0/12"], State.FINE, "is led", id="within"),
+        pytest.param(
+            ["172.20.0.0/16"], ["10.99.0.0/16"], State.FINDING, "from 172.20.0.0/16 goes around", id="outside"
+        ),
+        pytest.param(
+            ["172.17.0.0/16", "fd00::/64"], ["172.16.0.0/12"], State.FINDING, "from fd00::/64", id="IPv6 outside"
+        ),
+        pytest.param(["10.99.0.0/8"], ["10.99.0.0/16"], State.FINDING, "goes around", id="wider than the range"),
+        pytest.param([], ["10.99.0.0/16"], State.UNSEEN, "no address on it", id="no address"),
     ],
 )
-def test_bridges_that_go_past_the_gate_are_named(
-    tmp_path: Path, bridges: dict[str, tuple[str, ...]], at: str, state: State | None
-) -> None:
-    """By the kernel's own list of what is behind each; what cannot be seen from here is told, and is no finding."""
-    for name, ports in bridges.items():
-        (tmp_path / name / "brif").mkdir(parents=True)
-        for port in ports:
-            (tmp_path / name / "brif" / port).touch()
-    way = Way("transparent", at, 8444, "", "", "")
-    found = list(containers(_Ways((way,)), tmp_path))  # type: ignore[arg-type]  # all that is asked of a report
-    assert [(each.about, each.state) for each in found] == ([("docker0", state)] if state else [])
+def test_bridges_are_held_against_the_ranges(networks: list[str], listed: list[str], state: State, words: str) -> None:
+    """That ranges are named says nothing of a bridge outside them; what starts containers is named with it."""
+    busy = {"br0": [ip_network(each, strict=False) for each in networks]}
+    [found] = bridges.judged(busy, listed, ["dockerd"])
+    assert (found.about, found.state, words in found.says) == ("br0", state, True)
+    assert ("dockerd runs here" in found.says) == (state is not State.FINE)
+    assert ("--containers" in found.remedy) == (state is State.FINDING or not listed)
+
+
+def test_bridges_with_nothing_behind_them_are_no_matter(report: Report, tmp_path: Path) -> None:
+    """By the kernel's own list of what is behind each."""
+    (tmp_path / "docker0" / "brif").mkdir(parents=True)
+    assert list(bridges.containers(report, tmp_path)) == []
+    (tmp_path / "docker0" / "brif" / "veth1").touch()
+    [found] = bridges.containers(report, tmp_path)
+    assert (found.about, found.state) == ("docker0", State.UNSEEN)
+
+
+def test_a_bridges_networks_are_its_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the kernel has them, but for those that reach no further than the link."""
+    one = [
+        SimpleNamespace(family=socket.AF_INET, address="172.20.0.1", netmask="255.255.0.0"),
+        SimpleNamespace(family=socket.AF_INET6, address="fe80::1%br0", netmask="ffff:ffff:ffff:ffff::"),
+        SimpleNamespace(family=socket.AF_INET6, address="fd00::1", netmask="ffff:ffff:ffff:ffff::"),
+    ]
+    monkeypatch.setattr(bridges.psutil, "net_if_addrs", lambda: {"br0": one})
+    assert bridges._networks(["br0"]) == {"br0": (ip_network("172.20.0.0/16"), ip_network("fd00::/64"))}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from redirect.test_nftables import ALIVE, HELD
-from spendgate.cli.doctor_system import held
+from spendgate.cli.doctor_system import held, refused_quic
 from spendgate.doctor.interface import State
 
 
@@ -28,3 +28,26 @@ def test_what_is_held_is_told(table: str, wanted: bool, state: State | None, wor
     if table == HELD:
         assert "`spendgate service stop`" in found[0].remedy
         assert "5 packets" in found[0].says
+
+
+_RULE = "\t\tip daddr @quic4 udp dport 443 counter packets 7 bytes 9 reject\n"
+
+
+@pytest.mark.parametrize(
+    ("table", "state", "words"),
+    [
+        pytest.param(HELD + _RULE, State.FINE, "refused to 1 address of providers that are known, 7 packets", id="one"),
+        pytest.param(
+            HELD.replace("\t\telements = { 192.0.2.9 }\n", "") + _RULE,
+            State.FINDING,
+            "QUIC is refused to none",
+            id="none",
+        ),
+        pytest.param(HELD, State.FINDING, "no rule refuses QUIC", id="no rule"),
+    ],
+)
+def test_quic_is_refused_where_an_address_is_known(table: str, state: State, words: str) -> None:
+    """A rule over an empty set refuses nothing."""
+    found = refused_quic(table)
+    assert (found.state, words in found.says) == (state, True)
+    assert bool(found.remedy) == (state is State.FINDING)

@@ -259,3 +259,54 @@ def test_a_redirected_gate_has_neither_account_nor_rules_of_its_own(words: tuple
 
     assert isinstance(result.exception, UsageError)
     assert "--redirected belongs to --mode transparent" in str(result.exception)
+
+
+SAID = dict.fromkeys(machine._ASKED, "") | {"LoadState": "loaded", "ActiveState": "active", "SubState": "running"}
+
+
+def test_last_words_are_of_this_start_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An earlier installation's stood under a failed one's name."""
+    asked: list[tuple[str, ...]] = []
+
+    def ran(*words: str, check: bool = True) -> str:
+        asked.append(words)
+        return "it said this\n" if "--lines" in words else ""
+
+    monkeypatch.setattr(machine, "_run", ran)
+    monkeypatch.setattr(machine, "unit_said", lambda unit: SAID | {"InvocationID": "0f" * 16})
+    assert machine.last_words("spendgate.service") == ("it said this",)
+    assert f"_SYSTEMD_INVOCATION_ID={'0f' * 16}" in asked[-1]
+    monkeypatch.setattr(machine, "unit_said", lambda unit: SAID)
+    assert machine.last_words("spendgate.service") == ()
+
+
+@pytest.mark.parametrize(
+    ("up", "beside", "gate", "clerk"),
+    [
+        (True, "a gate is answered", "spendgate 0.1.0 at regular=1", "a gate is answered"),
+        (True, "no gate is there", "spendgate 0.1.0 at regular=1", "starting: the gate has not asked for it yet"),
+        (False, "no gate is there", "", "no gate is there"),
+    ],
+)
+def test_status_is_of_now(up: bool, beside: str, gate: str, clerk: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a gate that has stopped said last is nothing of now, and one that has just started is not missing."""
+    status = pytest.importorskip("spendgate.cli.service_status", exc_type=ImportError)
+
+    def said(unit: str) -> dict[str, str]:
+        if unit == BESIDE[1]:
+            return SAID | {"StatusText": beside}
+        return SAID | {"ActiveState": "active" if up else "inactive", "StatusText": "spendgate 0.1.0 at regular=1"}
+
+    monkeypatch.setattr(machine, "unit_said", said)
+    monkeypatch.setattr(status, "_last_call", lambda: ("none yet", ""))
+    monkeypatch.setattr(status.awaiting, "waits", lambda: False)
+    found = status.asked()
+    assert (found.running, found.clerk) == (gate, clerk)
+
+
+@pytest.mark.parametrize(("verb", "offers"), [("stop", False), ("install", True), ("uninstall", True)])
+def test_only_what_has_a_dry_run_offers_one(verb: str, offers: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(removing.os, "geteuid", lambda: 1000)
+    with pytest.raises(StateError, match="run it as root") as told:
+        removing.check_root(verb)
+    assert ("--dry-run" in str(told.value)) == offers

@@ -45,13 +45,37 @@ GATES = Gates(frozenset({10}), 900, frozenset({8443}))
             1,
             id="another was led",
         ),
+        pytest.param(
+            [
+                Connection(("192.168.1.2", 5000), PROVIDER, 7),
+                Connection(("192.168.1.2", 8443), ("192.168.1.2", 5000), 7),
+            ],
+            1,
+            id="a socket of its own that looks like the gate's",
+        ),
+        pytest.param(
+            [
+                Connection(("192.168.1.2", 5000), PROVIDER, None),
+                Connection(("192.168.1.2", 8443), ("192.168.1.2", 5000), None),
+            ],
+            1,
+            id="one of another account's",
+        ),
+        pytest.param(
+            [
+                Connection(("192.168.1.2", 5000), PROVIDER, None),
+                Connection(("127.0.0.1", 8443), ("192.168.1.2", 5000), None),
+            ],
+            0,
+            id="led to a gate whose process is not seen",
+        ),
         pytest.param([Connection(("127.0.0.1", 5000), ("127.0.0.1", 443), 7)], 0, id="of this machine"),
         pytest.param([Connection(("192.168.1.2", 5000), ("203.0.113.5", 8080), 7)], 0, id="another port"),
     ],
 )
 def test_outward(sockets: Sequence[Connection], going: int) -> None:
     """Those that no gate has."""
-    assert len(outward(sockets, GATES)) == going
+    assert len(outward(sockets, GATES, lambda one: 900 if one.local[0] == "127.0.0.1" else 1000)) == going
 
 
 def test_a_process_is_named_once() -> None:

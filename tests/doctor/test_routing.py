@@ -30,7 +30,11 @@ AT = "127.0.0.1:8080"
         pytest.param("java", Routes(proxy="HTTPS_PROXY", listener=AT), False, "-Dhttps.proxyPort=8080", id="Java"),
         pytest.param("java", Routes(java=True, listener=AT), True, "JAVA_TOOL_OPTIONS", id="Java's options"),
         pytest.param("cursor", Routes(proxy="HTTPS_PROXY", listener=AT), None, "cannot be told", id="settings"),
-        pytest.param("codex", Routes(), False, "start the gate", id="no gate"),
+        pytest.param("codex", Routes(), False, "`spendgate run --mode transparent`", id="no gate"),
+        pytest.param("codex", Routes(listener=AT, service=True), False, "install the service again", id="a service"),
+        pytest.param("codex", Routes(listener=AT, unseen="offline"), None, "offline", id="no network"),
+        pytest.param("java", Routes(proxy="HTTPS_PROXY", unseen="offline"), None, "offline", id="Java without it"),
+        pytest.param("codex", Routes(proxy="HTTPS_PROXY", unseen="offline"), True, "HTTPS_PROXY", id="its proxy"),
     ],
 )
 def test_reached(tool: str, found: Routes, yes: bool | None, words: str) -> None:
@@ -38,7 +42,7 @@ def test_reached(tool: str, found: Routes, yes: bool | None, words: str) -> None
     reached = reaches(BY_NAME[tool], found)
     assert reached.yes is yes
     assert words in f"{reached.why} {reached.remedy}"
-    assert bool(reached.remedy) is (yes is not True)
+    assert bool(reached.remedy) is (yes is not True and not found.unseen)
 
 
 @pytest.mark.parametrize(
@@ -83,6 +87,18 @@ def test_a_proxy_beside_transparent_capture() -> None:
     stray = Proxy("HTTPS_PROXY", "regular", "corp", 3128)
     found = routes([("transparent", "127.0.0.1:8443")], java=False, proxies={stray: False})
     assert [each.about for each in environment(found, ())] == ["HTTPS_PROXY"]
+
+
+def test_a_laptop_that_is_offline_is_no_finding() -> None:
+    """The kernel has no way for any call: what rules would take of it is not seen. A proxy elsewhere is what it was."""
+    found = routes([("regular", AT)], java=False, proxies={}, untried="no IPv4 route")
+    assert [(each.state, each.says) for each in environment(found, ("anthropic.com",))] == [
+        (State.UNSEEN, "no IPv4 route")
+    ]
+    stray = routes([("regular", AT)], java=False, proxies={Proxy("HTTPS_PROXY", "", "corp", 1): False}, untried="no")
+    assert [each.state for each in environment(stray, ())] == [State.FINDING]
+    tried = routes([("transparent", AT)], java=False, proxies={}, untried="no IPv4 route")
+    assert not tried.unseen
 
 
 def test_what_no_proxy_hides() -> None:

@@ -15,12 +15,19 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Debian is Linux
 
 
 def _ran(at: Path, script: str, word: str) -> list[str]:
-    """What it asked of the program."""
+    """What it asked of the program. Other programs that it runs are stand-ins that fail."""
     text = (SCRIPTS / script).read_text()
-    for top in ("etc/", "var/", "opt/"):
+    for top in ("etc/", "var/", "opt/", "usr/"):
         text = text.replace(f"'^ExecStart=/{top}", f"'^ExecStart=\0{top}").replace(f" /{top}", f" {at}/{top}")
-        text = text.replace("\0", "/")
-    subprocess.run(["sh", "-c", text, script, word], check=True)
+        text = text.replace(f'"/{top}', f'"{at}/{top}').replace("\0", "/")
+    programs = at / "programs"
+    programs.mkdir(exist_ok=True)
+    for name in ("systemctl", "nft"):
+        (programs / name).write_text("#!/bin/sh\nexit 1\n")
+        (programs / name).chmod(0o755)
+    environ = {"PATH": f"{programs}:/usr/bin:/bin"}
+    done = subprocess.run(["sh", "-c", text, script, word], env=environ, capture_output=True, text=True, check=True)
+    (at / "said").write_text(done.stderr)
     said = at / "asked"
     return said.read_text().splitlines() if said.exists() else []
 
@@ -37,10 +44,25 @@ def _at(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_removal_takes_its_own_trust_away_while_it_knows_which(at: Path) -> None:
-    """The certificate of the service's state, before that goes; never that of every gate."""
+def test_removal_has_the_service_taken_away_and_is_never_held_up(at: Path) -> None:
+    """Which withdraws its certificates, too. Where that fails no unit of a program that is gone stays, and it is said."""
     assert _ran(at, "prerm", "upgrade") == []
-    assert _ran(at, "prerm", "remove") == [f"ca untrust --state {at}/{STATE}", "service uninstall --keep-ledger"]
+    assert _ran(at, "prerm", "remove") == ["service uninstall --keep-ledger"]
+    assert (at / "said").read_text() == ""
+    (at / PROGRAM).write_text("#!/bin/sh\nexit 1\n")
+    _ran(at, "prerm", "remove")
+    assert not (at / UNIT).exists()
+    assert "not all of the service could be taken away" in (at / "said").read_text()
+
+
+@pytest.mark.parametrize("word", ["remove", "purge", "upgrade"])
+def test_what_is_trusted_still_is_told_with_its_remedy(at: Path, word: str) -> None:
+    (at / UNIT).unlink()
+    left = at / "usr/local/share/ca-certificates/spendgate-0123456789abcdef.crt"
+    left.parent.mkdir(parents=True)
+    left.touch()
+    _ran(at, "postrm", word)
+    assert (f"rm {left} && update-ca-certificates --fresh" in (at / "said").read_text()) == (word != "upgrade")
 
 
 def test_the_service_of_another_installation_is_left_alone(at: Path) -> None:

@@ -146,7 +146,9 @@ def test_installing_again_changes_what_differs_and_nothing_else(laptop: Machine)
 
     again = laptop.spendgate("service", "install")
     assert (again.returncode, asked(laptop)["pid"]) == (0, first)
-    assert again.stderr == "spendgate: spendgate.service runs as it should; nothing was changed\n"
+    told, policy = again.stderr.splitlines()
+    assert told == "spendgate: spendgate.service runs as it should; nothing was changed"
+    assert "the policy: the one that is built in" in policy
 
     other = laptop.spendgate("service", "install", "--port", "8098")
     assert "changed /etc/systemd/system/spendgate.service\n  - ExecStart=" in other.stderr
@@ -195,16 +197,34 @@ def test_an_account_that_was_there_before_stays(laptop: Machine) -> None:
 
 @pytest.mark.heavy
 def test_a_gate_that_does_not_start_is_told_with_its_own_words(laptop: Machine) -> None:
-    """A policy with a fault: what is wrong, and what to do."""
-    laptop.run("sh", "-c", "mkdir -p /etc/spendgate && echo 'version: 7' > /etc/spendgate/policy.yaml", check=True)
+    """A port that another program has: what is wrong, and what to do."""
+    holds = (laptop.python, "-m", "http.server", "--bind", "127.0.0.1", "8097")
+    laptop.run("systemd-run", "--quiet", "--unit=holds", *holds, check=True)
     try:
-        done = laptop.spendgate("service", "install", "--policy", "/etc/spendgate/policy.yaml")
+        until(lambda: ":8097 " in laptop.run("ss", "-ltnH").stdout)
+        done = laptop.spendgate("service", "install", "--port", "8097")
     finally:
-        laptop.run("rm", "-r", "/etc/spendgate", check=True)
+        laptop.run("systemctl", "stop", "holds.service", check=True)
 
     assert done.returncode == 1
     assert "did not start" in done.stderr
-    assert "/etc/spendgate/policy.yaml:1:" in done.stderr
+    assert "8097" in done.stderr.partition("install again")[2]
+
+
+@pytest.mark.heavy
+def test_a_policy_that_cannot_take_force_is_told_before_anything_is_written(laptop: Machine) -> None:
+    """Its fault, with its place; or that the gate's account cannot read it."""
+    file = "/etc/spendgate/policy.yaml"
+    put = f"mkdir -p /etc/spendgate; printf 'version: %s\\nowner: it@acme.example\\n' $0 > {file}; chmod $1 {file}"
+    tries = (("7", "644", f"{file}:1:"), ("1", "600", f"chmod 644 {file}"))
+    try:
+        for version, mode, says in tries:
+            laptop.run("sh", "-c", put, version, mode, check=True)
+            done = laptop.spendgate("service", "install", "--policy", file)
+            assert (done.returncode, says in done.stderr) == (1, True), done.stderr
+            assert laptop.run("test", "-e", "/etc/systemd/system/spendgate.service").returncode != 0
+    finally:
+        laptop.run("rm", "-r", "/etc/spendgate", check=True)
 
 
 @pytest.mark.heavy

@@ -23,6 +23,7 @@ from spendgate.capture.ca_files import (
     replace,
     write_new,
 )
+from spendgate.capture.ca_next import drop_next
 from spendgate.capture.issued import Issued
 from spendgate.config.paths import State
 from spendgate.errors import StateError
@@ -97,6 +98,7 @@ def install(
     replace(state.leaves, found.file(), KEY_MODE)
     replace(state.ca_certificate, found.root_pem, CERTIFICATE_MODE)
     state.ca_key.unlink(missing_ok=True)
+    drop_next(state.ca_certificate, state.ca_key)
     state.requested_key.unlink(missing_ok=True)
     return found
 

@@ -13,13 +13,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from spendgate.capture.health import CANARY_ADDRESS6, CANARY_PORT, call_canary
+from spendgate.capture.health import CANARY_ADDRESS, CANARY_ADDRESS6, CANARY_PORT, call_canary
 from spendgate.cli.in_force import InForce
 
 PATIENCE_S = 3.0
 _UNASKED = ("reverse",)
 """Ways that have one upstream and answer no canary."""
 _EVERY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
+_CANARIES = {4: (socket.AF_INET, CANARY_ADDRESS), 6: (socket.AF_INET6, CANARY_ADDRESS6)}
 _EVERYWHERE = ("transparent", "local")
 """Ways that clients are not pointed at: a call to whatever address goes them."""
 
@@ -58,17 +59,25 @@ class Way:
         return self.mode == "transparent" and self.host in _EVERY_ADDRESS
 
     def unused(self) -> str:
-        """Why no call of this machine comes by it; empty where some do. For IPv6 there may be no way to anywhere."""
+        """Why no call of this machine comes by it; empty where some do. There may be no way to anywhere, as on a laptop that is
+        offline: the kernel then refuses a connection before any rule sees it."""
         if self.for_containers:
             return "no call of this machine goes that way: it is for what comes by bridges"
-        if self.mode not in _EVERYWHERE or ":" not in self.host:
+        if self.mode not in _EVERYWHERE:
             return ""
-        try:
-            with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as asked:
-                asked.connect((CANARY_ADDRESS6, CANARY_PORT))  # sends nothing
-        except OSError:
-            return "this machine has no IPv6 route: no call goes that way"
-        return ""
+        version = 6 if ":" in self.host else 4
+        if _has_route(*_CANARIES[version]):
+            return ""
+        return f"this machine has no IPv{version} route: no call goes that way"
+
+
+def _has_route(family: socket.AddressFamily, address: str) -> bool:
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as asked:
+            asked.connect((address, CANARY_PORT))  # sends nothing
+    except OSError:
+        return False
+    return True
 
 
 def ways(said: InForce) -> tuple[Way, ...]:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import typer
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from spendgate.capture import issued_files, organization
-from spendgate.cli import ca_devcontainer, ca_org, ca_trust, ca_verify
-from spendgate.cli.options import FormatOption, StateOption
+from spendgate.capture import ca_next, issued_files, organization
+from spendgate.cli import ca_devcontainer, ca_org, ca_trust, ca_verify, in_force
+from spendgate.cli.options import FormatOption, StateOption, refuse_others
 from spendgate.cli.output import Format, emit, emit_json, note, writing
 from spendgate.config import paths
 from spendgate.errors import StateError
 from spendgate.name_constraints import permitted
+from spendgate.providers.registry import Registry
 
 _commands = typer.Typer(help="The certificate authority of this device, or of an organization.", no_args_is_help=True)
 
@@ -53,6 +57,7 @@ def show(state: StateOption = None, fmt: FormatOption = Format.TABLE) -> None:
         "days_left": (until - now).days,
         "of": "organization" if organization.is_organizations(certificate) else "device",
         **issued,
+        **({"next": str(following)} if (following := ca_next.next_to(file)).exists() else {}),
     }
     if fmt is Format.JSON:
         emit_json({**facts, "trusted_in": trusted, "signs_for": names})
@@ -85,6 +90,8 @@ def _print(facts: Mapping[str, object], trusted: Sequence[str] | None, names: Se
     if "device" in facts:
         until = f"until {str(facts['issued_until'])[:10]} ({facts['issued_days_left']} days)"
         typer.echo(f"issued       to {facts['device']}, for {facts['issued_hosts']} hosts, {until}")
+    if "next" in facts:
+        typer.echo(f"next         {facts['next']}, at the gate's next start: `spendgate ca trust` before that")
     if trusted is not None:
         typer.echo(f"trusted in   {', '.join(trusted) or 'no store that this account sees: `spendgate ca trust`'}")
     typer.echo(f"signs for    {len(names)} host{'' if len(names) == 1 else 's'}:")
@@ -99,10 +106,9 @@ def _by_domain(host: str) -> list[str]:
 
 @_commands.command()
 def rotate(state: StateOption = None) -> None:
-    """Remove the authority, so that the next start of the gate makes another, for the hosts that the policy then names.
+    """Make another authority beside the one in use, for the hosts that the policy names now. The gate takes it at its next start.
 
-    Trust stores need the new certificate afterwards: `ca trust`, then `ca untrust --old`. A running gate keeps the old one until
-    it is restarted.
+    Trust it before that, by `ca trust`, and what runs goes on; `ca untrust --old` takes the old one out afterwards.
     """
     found = paths.find(state)
     if found.leaves.exists():
@@ -111,6 +117,23 @@ def rotate(state: StateOption = None) -> None:
         )
     if not found.ca_key.exists() and not found.ca_certificate.exists():
         raise StateError(f"{found.root} has no certificate authority to rotate")
-    found.ca_key.unlink(missing_ok=True)
-    found.ca_certificate.unlink(missing_ok=True)
-    note("removed; restart the gate, then `spendgate ca trust`, and `spendgate ca untrust --old` takes the old one out")
+    with _as_the_gate(found):  # whose key it is: root would make one that the gate cannot read
+        hosts = Registry.build(in_force.policy(found).capture).hosts()
+        file = ca_next.prepare_next(found.ca_certificate, found.ca_key, hosts, datetime.now(UTC))
+    note(
+        f"made {file}; the gate goes on with the one before until it is started again: `spendgate ca trust` first, then restart"
+        " the gate, then `spendgate ca untrust --old` takes the old one out"
+    )
+
+
+@contextmanager
+def _as_the_gate(state: paths.State) -> Iterator[None]:
+    """Root does it as the account whose directory it is; that account, as itself. Raises StateError for anybody else."""
+    if sys.platform != "linux" or os.geteuid() != 0:
+        refuse_others(state)
+        yield
+        return
+    from spendgate.redirect.privileges import acting_as  # noqa: PLC0415 - Linux alone has it
+
+    with acting_as(state.root.stat().st_uid):
+        yield

@@ -26,7 +26,7 @@ def devcontainer(
 
     Then `"features": {"./spendgate-trust": {}}` in devcontainer.json. No key is in it. It routes nothing.
     """
-    ours = ca_trust.anchor_of(paths.find(state))
+    ours = ca_trust.anchor_of(paths.find(state).ca_certificate)
     ca_trust.check(ours)
     made = feature(ours.pem)
     try:

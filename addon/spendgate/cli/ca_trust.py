@@ -9,11 +9,13 @@ from typing import Annotated
 
 import typer
 
+from spendgate.capture.ca_next import next_to
 from spendgate.cli.options import StateOption
 from spendgate.cli.output import note, writing
 from spendgate.config import paths
 from spendgate.errors import StateError, UsageError
 from spendgate.name_constraints import CANARY_HOST
+from spendgate.stores import noted
 from spendgate.stores.anchor import Anchor, anchor
 from spendgate.stores.here import stores
 from spendgate.stores.interface import Change, Store
@@ -32,14 +34,25 @@ OldOption = Annotated[
 
 
 def trust(state: StateOption = None, dry_run: DryRunOption = False) -> None:
-    """Put the certificate into the system's trust store, as root, and into the NSS databases of the account that runs this.
+    """Put the certificate into the system's trust store, as root, and into the NSS databases of the account that runs this; after
+    `ca rotate` the next one beside it.
 
     Linux. The certificate is refused where it could sign for more than named hosts. What is there already stays as it is.
     """
-    ours = anchor_of(paths.find(state))
-    check(ours)
-    plan = [(store, store.add(ours)) for store in _found() if ours.name not in store.trusted()]
-    _carry_out(plan, dry_run=dry_run, nothing=f"{ours.name} is trusted already: nothing to change")
+    found = paths.find(state)
+    ours = anchors_of(found)
+    for each in ours:
+        check(each)
+    plan = [(store, store.add(each)) for store in _found() for each in ours if each.name not in store.trusted()]
+    if not dry_run and _is_root() and any(store.needs_root for store in _found()):
+        for each in ours:  # before the act: what is noted and not there costs nothing
+            noted.add(each.name, found.root.absolute())
+    names = " and ".join(each.name for each in ours)
+    _carry_out(plan, dry_run=dry_run, nothing=f"{names}: trusted already, nothing to change")
+    if len(ours) > 1 and not dry_run:
+        note(
+            "the next certificate is trusted beside the one in use: restart the gate, then `spendgate ca untrust --old`"
+        )
 
 
 def untrust(
@@ -48,12 +61,16 @@ def untrust(
     """Take the certificate out of the same stores, and nothing else. What `ca trust` added leaves no trace in them."""
     if every and old:
         raise UsageError("--all and --old exclude each other: all are those, too")
-    ours = frozenset[str]() if every else {anchor_of(paths.find(state)).name}
-    plan = []
+    ours = frozenset[str]() if every else {each.name for each in anchors_of(paths.find(state))}
+    plan, out = [], frozenset[str]()
     for store in _found():
         there = store.trusted()
-        plan.append((store, store.remove(sorted(there - ours if every or old else there & ours))))
+        names = there - ours if every or old else there & ours
+        out |= names if store.needs_root else frozenset()
+        plan.append((store, store.remove(sorted(names))))
     _carry_out(plan, dry_run=dry_run, nothing="no such certificate in the trust stores here: nothing to change")
+    if not dry_run and _is_root():
+        noted.forget(out)
 
 
 def trusted_in(content: bytes, place: Path) -> list[str] | None:
@@ -65,9 +82,14 @@ def trusted_in(content: bytes, place: Path) -> list[str] | None:
         return None
 
 
-def anchor_of(state: paths.State) -> Anchor:
-    """This state directory's certificate. Raises StateError."""
-    file = state.ca_certificate
+def anchors_of(state: paths.State) -> tuple[Anchor, ...]:
+    """This state directory's certificate, and the one that `ca rotate` has made beside it. Raises StateError."""
+    following = next_to(state.ca_certificate)
+    return (anchor_of(state.ca_certificate), *([anchor_of(following)] if following.exists() else []))
+
+
+def anchor_of(file: Path) -> Anchor:
+    """The certificate in this file of a state directory. Raises StateError."""
     try:
         return anchor(file.read_bytes(), str(file))
     except FileNotFoundError as gone:

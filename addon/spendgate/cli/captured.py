@@ -14,6 +14,7 @@ CHOSEN = frozenset({Gap.NEVER.value})
 """Not read because the policy says so: no gap."""
 UNSURE = frozenset({Gap.AT_ADDRESS.value})
 """Told, and no part of a share: a CDN's address serves many, and most such connections are not to the provider."""
+TRUST = frozenset({Gap.TRUST_REFUSED.value, Gap.TRUST_SUSPECTED.value})
 UNNAMED = "unknown"
 
 
@@ -43,18 +44,25 @@ class Tool:
 
 def tools(seen: Sequence[ToolSeen], unread: Sequence[Mapping[str, Any]]) -> tuple[Tool, ...]:
     """By tool, the least covered first. `unread` are the rows of coverage."""
-    calls = {each.tool or UNNAMED: each for each in seen}
+    calls: dict[str, int] = {}
+    last_ms: dict[str, int] = {}
+    for each in seen:
+        name = each.tool or UNNAMED
+        calls[name] = calls.get(name, 0) + each.calls
+        last_ms[name] = max(last_ms.get(name, 0), each.last_ms)
     gaps: dict[str, int] = {}
     for row in unread:
         if row["reason"] not in CHOSEN | FAILED | UNSURE:
             name = row["tool"] or UNNAMED
             gaps[name] = gaps.get(name, 0) + int(row["count"])
-    found = (
-        Tool(name, calls[name].calls if name in calls else 0, gaps.get(name, 0), _last(calls.get(name)))
-        for name in sorted({*calls, *gaps})
-    )
+    found = (Tool(name, calls.get(name, 0), gaps.get(name, 0), last_ms.get(name)) for name in sorted({*calls, *gaps}))
     return tuple(sorted(found, key=lambda tool: (tool.share, tool.name)))
 
 
-def _last(seen: ToolSeen | None) -> int | None:
-    return None if seen is None else seen.last_ms
+def read_since(row: Mapping[str, Any], seen: Sequence[ToolSeen]) -> bool:
+    """Whether the tool came to trust the gate after this row of coverage: a later call of it under that account was read."""
+    return row["reason"] in TRUST and any(
+        each.account == row["account"] and (each.tool or UNNAMED) == (row["tool"] or UNNAMED)
+        and each.last_ms > row["last_ms"]
+        for each in seen
+    )  # fmt: skip

@@ -8,10 +8,11 @@ from typing import Any, Final
 
 from spendgate.capture.coverage import FAILED, Gap
 from spendgate.capture.unreached import REMEDIES
-from spendgate.cli.captured import CHOSEN
+from spendgate.cli.captured import CHOSEN, TRUST
 from spendgate.cli.health import Health
 from spendgate.cli.report import Report
 from spendgate.doctor.interface import Check, State
+from spendgate.plural import counted
 from spendgate.window import DAY_MS
 
 CA_DAYS: Final = 30
@@ -22,8 +23,8 @@ START = "start the gate: `spendgate service status` tells of an installed one, `
 _UNREAD: Final = {
     Gap.TRUST_REFUSED: "let the tool trust the gate: its line under tools says how",
     Gap.TRUST_SUSPECTED: "let the tool trust the gate: its line under tools says how",
-    Gap.OUTSIDE_CA: "the CA is older than the policy's hosts: `spendgate ca rotate`, restart the gate, `spendgate ca trust`",
-    Gap.NO_CERTIFICATE: "the CA is older than the policy's hosts: `spendgate ca rotate`, restart the gate, `spendgate ca trust`",
+    Gap.OUTSIDE_CA: "the CA is older than the policy's hosts: `spendgate ca rotate`, `spendgate ca trust`, restart the gate",
+    Gap.NO_CERTIFICATE: "the CA is older than the policy's hosts: `spendgate ca rotate`, `spendgate ca trust`, restart the gate",
     Gap.HIDDEN_NAME: "turn encrypted client hello off for the tool, or DNS over HTTPS, which gives it the key",
     Gap.NO_SNI: "the tool names no host in its TLS hello; use it with a name instead of an address",
     Gap.QUIC: "turn QUIC (HTTP/3) off for the tool, so that it uses TCP",
@@ -111,21 +112,25 @@ def certificate(file: str, until: datetime, now: datetime) -> Check:
     says = f"{file} holds until {until:%Y-%m-%d}, {days} days"
     if days >= CA_DAYS:
         return Check("ca", file, State.FINE, says)
-    remedy = "`spendgate ca rotate`, restart the gate, `spendgate ca trust`, then `spendgate ca untrust --old`"
+    remedy = "`spendgate ca rotate`, `spendgate ca trust`, restart the gate, then `spendgate ca untrust --old`"
     return Check("ca", file, State.FINDING, f"{says}{': nothing is captured any more' if days < 0 else ''}", remedy)
 
 
-def unread(report: Report, now_ms: int) -> Iterator[Check]:
-    """Connections to providers in the last day that could not be read; older ones stand in `status`."""
+def unread(report: Report, now_ms: int, *, waits: bool = False) -> Iterator[Check]:
+    """Connections to providers in the last day that could not be read; older ones stand in `status`, and so do those of a tool
+    that has come to trust the gate since. `waits`: that nothing trusts it yet is told by itself."""
     for row in report.coverage:
-        if row["reason"] not in CHOSEN and row["last_ms"] > now_ms - DAY_MS:
+        if row["reason"] not in CHOSEN and row["last_ms"] > now_ms - DAY_MS and not row.get("read_since"):
+            if waits and row["reason"] in TRUST:
+                continue
             yield _unread(row)
 
 
 def _unread(row: dict[str, Any]) -> Check:
     if row["reason"] in FAILED:
-        says = f"{row['count']} calls of {row['account']}'s {row['tool']} did not reach {row['host']}: {row['reason']}"
+        says = f"{counted(row['count'], 'call')} of {row['account']}'s {row['tool']} did not reach {row['host']}: {row['reason']}"
         return Check("gate.upstream", str(row["host"]), State.FINDING, says, REMEDIES[Gap(row["reason"])])
     remedy = _UNREAD.get(Gap(row["reason"]), _ANY) if row["reason"] in set(Gap) else _ANY
-    says = f"{row['count']} connections of {row['account']}'s {row['tool']} to {row['host']} were not read: {row['reason']}"
+    says = f"{counted(row['count'], 'connection')} of {row['account']}'s {row['tool']} to {row['host']}"
+    says += f" {'was' if row['count'] == 1 else 'were'} not read: {row['reason']}"
     return Check("coverage", str(row["tool"]), State.FINDING, says, remedy)

@@ -41,11 +41,11 @@ def _daemon(found: Service) -> Check:
 def of_rules(report: Report | None = None, health: Health | None = None) -> Iterator[Check]:
     """Of what leads to the gate, or holds calls while there is none."""
     if platform.system() == "Linux":
-        from spendgate.cli import doctor_system  # noqa: PLC0415 - as above
+        from spendgate.cli import bridges, doctor_system  # noqa: PLC0415 - as above
 
         yield from doctor_system.quic(report) if report is not None else ()
         yield from doctor_system.holding(report, health)
-        yield from doctor_system.containers(report) if report is not None else ()
+        yield from bridges.containers(report) if report is not None else ()
         return
     name = _NAMES.get(platform.system(), platform.system())
     started = "" if platform.system() == "Darwin" else "what starts the gate, and "

@@ -4,9 +4,9 @@ bridges that go past it."""
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 from spendgate.cli import service_status
 from spendgate.cli.desk import Desk
@@ -17,10 +17,13 @@ from spendgate.cli.socket_desk import SocketDesk
 from spendgate.config import paths
 from spendgate.doctor.interface import Check, State
 from spendgate.errors import StateError
+from spendgate.plural import counted
 from spendgate.redirect import nftables
 from spendgate.service import machine
 from spendgate.service.redirect_units import HELD
 
+_QUIC_SETS = re.compile(r"set quic[46] \{[^}]*elements = \{([^}]*)\}")
+_QUIC_ADDRESS = re.compile(r"[^\s,]+")
 _LET_GO = (
     f"{START}; or let calls go direct: `spendgate service stop`, or without a service "
     "`nft delete table inet spendgate`, as root"
@@ -54,31 +57,25 @@ def quic(report: Report) -> Iterator[Check]:
         yield Check("quic", "QUIC", State.UNSEEN, "whether QUIC to providers is refused is for root to see")
         return
     try:
-        packets = nftables.rejected(nftables.show())
+        yield refused_quic(nftables.show())
     except StateError as fault:
         yield Check("quic", "QUIC", State.UNSEEN, str(fault))
-        return
+
+
+def refused_quic(table: str) -> Check:
+    """The same, of the table as the kernel holds it. Pure."""
+    packets, addresses = nftables.rejected(table), len(_QUIC_ADDRESS.findall(" ".join(_QUIC_SETS.findall(table))))
     if packets is None:
         says = "no rule refuses QUIC to providers: what speaks it goes around the gate"
-        yield Check("quic", "QUIC", State.FINDING, says, "restart the gate, which puts its rules back")
-    else:
-        yield Check("quic", "QUIC", State.FINE, f"refused to providers' known addresses, {packets:,} packets so far")
-
-
-def containers(report: Report, interfaces: Path = Path("/sys/class/net")) -> Iterator[Check]:
-    """Bridges with something behind them, as Docker's: what it sends passes the machine, and no account's rule sees it."""
-    busy = sorted(each.parent.name for each in interfaces.glob("*/brif") if any(each.iterdir()))
-    if not busy:
-        return
-    names = ", ".join(busy)
-    if any(way.for_containers for way in report.ways):
-        yield Check(
-            "containers", names, State.FINE, "what comes by bridges from the ranges that were named is led to the gate"
+        return Check("quic", "QUIC", State.FINDING, says, "restart the gate, which puts its rules back")
+    if not addresses:
+        says = "no provider's address is known, so that QUIC is refused to none: what speaks it goes around the gate"
+        remedy = (
+            "let the gate's machine resolve the providers' names; it does so again within minutes, and at its start"
         )
-        return
-    says = "containers or virtual machines are behind this bridge, and what they send is not led to the gate"
-    remedy = "name their addresses, as in `--mode transparent --containers 172.16.0.0/12`, and have their images trust the gate"
-    yield Check("containers", names, State.UNSEEN, says, remedy)
+        return Check("quic", "QUIC", State.FINDING, says, remedy)
+    says = f"refused to {counted(addresses, 'address')} of providers that are known, {packets:,} packets so far"
+    return Check("quic", "QUIC", State.FINE, says)
 
 
 def holding(report: Report | None = None, health: Health | None = None) -> Iterator[Check]:

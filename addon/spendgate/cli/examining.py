@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from spendgate.cli import alive, doctor_checks
+from spendgate.cli import alive, awaiting, doctor_checks
 from spendgate.cli.desk import Desk
 from spendgate.cli.doctor_here import of_rules, of_service
 from spendgate.cli.environment import no_proxy
@@ -77,17 +77,19 @@ def examined(desk: Desk, environ: Mapping[str, str] = os.environ) -> Examined:
     pac = autoconfig.configured(environ, Path(environ.get("HOME") or "/"))
     checks += autoconfig.checks(pac, upstream=any(each.mode == "upstream" for each in report.ways))
     ours = _certificate(way)
+    if waits := way is not None and awaiting.waits_at(way.certificate):
+        checks.append(Check("ca", "certificates", State.FINDING, awaiting.SAYS, awaiting.REMEDY))
     tools: tuple[ToolFound, ...] = ()
     stores: dict[Store, bool] = {}
     if way is not None and ours is not None:
         checks.append(doctor_checks.certificate(way.certificate, ours.value.not_valid_after_utc, now))
         stores = stores_of(ours)
         tools = tuple(_tools(report, routes, way, ours, stores, environ))
-        checks += (check for tool in tools for check in _of_tool(tool))
+        checks += (check for tool in tools for check in _of_tool(tool, waits=waits))
     processes, seen = going_around(report, health, routes)
     checks += seen
     checks += of_rules(report, health)
-    checks += doctor_checks.unread(report, int(now.timestamp() * 1000))
+    checks += doctor_checks.unread(report, int(now.timestamp() * 1000), waits=waits)
     return Examined(now, tuple(checks), report, tools, processes, stores)
 
 
@@ -112,7 +114,11 @@ async def _routes(report: Report, environ: Mapping[str, str]) -> tuple[Routes, a
         [(way.mode, f"{way.host}:{way.port}") for way in up],
         java=java is not None and await _gate_at(java, up) is not None,
         proxies={proxy: way is not None for proxy, way in answers.items()},
+        untried=next(
+            (why for way in report.ways if not way.for_containers and ":" not in way.host and (why := way.unused())), ""
+        ),
     )
+    found = replace(found, service=any(awaiting.is_services(way.certificate) for way in report.ways))
     led = next((way for way in answers.values() if way is not None), None)
     through = next((way for way in up if way.mode in ways.TRANSPARENT), None)
     return found, led or through or next((way for way in report.ways if way.pem), None) or _remembered(report)
@@ -152,7 +158,7 @@ def _tools(
 ) -> Iterator[ToolFound]:
     found = installed(TOOLS)
     by_address = routes.transparent and not routes.proxy
-    asked = [one for one in found if one.tool.name in ASKED]
+    asked = [one for one in found if one.tool.name in ASKED and (routes.proxy or not routes.unseen)]
     with ThreadPoolExecutor(AT_ONCE) as pool:
         said = dict(
             zip(
@@ -202,9 +208,11 @@ def told(said: Said, trusted: Trusted, reached: Reached) -> tuple[Trusted, Reach
 _LED = "it goes by no variable of these: capture transparently, or set its own proxy settings; Node does from 22.21 and 24 on"
 
 
-def _of_tool(found: ToolFound) -> Iterator[Check]:
+def _of_tool(found: ToolFound, *, waits: bool) -> Iterator[Check]:
+    """`waits`: nothing is to trust the certificate of now, which is told by itself; what each tool lacks of it mends nothing."""
     name, trusted, reached = found.one.tool.name, found.trusted, found.reached
-    yield Check("tool.trust", name, _state(trusted.yes), trusted.why, trusted.remedy)
+    if not waits or trusted.yes:
+        yield Check("tool.trust", name, _state(trusted.yes), trusted.why, trusted.remedy)
     yield Check("tool.capture", name, _state(reached.yes), reached.why, reached.remedy)
 
 

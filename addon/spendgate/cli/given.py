@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from spendgate.cli.wanted import Wanted
 from spendgate.config import policies
@@ -10,7 +11,7 @@ from spendgate.config.bundle import Fetched
 from spendgate.config.known import KNOWN
 from spendgate.config.policy_url import PolicyUrl, Way
 from spendgate.config.trust import Trust, trusted
-from spendgate.errors import UsageError
+from spendgate.errors import PolicyError, UsageError, Why
 
 _UPSTREAM = "upstream:"
 _AUTH = "upstream_auth="
@@ -28,15 +29,30 @@ class Given:
 async def given(wanted: Wanted) -> Given:
     """A policy from a URL is asked for now where no good copy of it is kept. Raises PolicyError, StateError, UsageError."""
     trust = trusted()
+    check_url(trust, wanted.policy)
     if trust is None or trust.url is None:
+        if wanted.policy is None and trust is not None and trust.required:
+            _name_the_machines(trust)
         return Given(None if wanted.policy is None else policies.whole(wanted.policy), trust)
-    if wanted.policy is not None:
-        raise UsageError(f"--policy: {trust.file} says that the policy comes from {trust.url}; leave it out")
     url = PolicyUrl(trust.url, trust, way(wanted))
     unasked = Fetched(trust.url)
     if policies.LastGood(wanted.state, trust).keeps(unasked, KNOWN):
         return Given(unasked, trust, url)
     return Given(await url.fetch(), trust, url)
+
+
+def check_url(trust: Trust | None, policy: Path | None) -> None:
+    """Raises UsageError where both say where the policy comes from."""
+    if trust is not None and trust.url is not None and policy is not None:
+        raise UsageError(f"--policy: {trust.file} says that the policy comes from {trust.url}; leave it out")
+
+
+def _name_the_machines(trust: Trust) -> None:
+    """Raises PolicyError where the organization has put a policy beside its trust file: the one built in has no signature."""
+    file = Path(trust.file).with_name("policy.yaml")
+    if file.exists():
+        fault = f"{trust.file} asks for a signature, and the policy that is built in has none"
+        raise PolicyError((f"{fault}: `--policy {file}` is this machine's",), Why.SIGNATURE)
 
 
 def way(wanted: Wanted) -> Way:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from spendgate.attribution import Attribution, Peer
-from spendgate.capture import ca, ca_files, issued_files
+from spendgate.capture import ca, ca_files, ca_next, issued_files
 from spendgate.capture.launcher import Listening
 from spendgate.capture.leaves import Leaves
 from spendgate.capture.scope import Scope
@@ -95,6 +95,7 @@ class House:
             certificates_until_ms=int(term.dies.timestamp() * 1000) if (term := self.authority.term) else None,
             certificates_not_renewed=self.not_renewed,
             command=self.wanted.for_command,
+            containers=tuple(str(each.network) for each in self.wanted.containers),
         )
         try:
             in_force.tell(self.state, said, found.copy)
@@ -154,6 +155,10 @@ def _authority(wanted: Wanted, state: State, registry: Registry) -> tuple[ca.Aut
     if wanted.ca_folder is None and state.leaves.exists():
         return Leaves(issued_files.open_issued(state), wall_clock), state.ca_certificate
     if wanted.ca_folder is None:
+        if ca_next.take_next(state.ca_certificate, state.ca_key, now):
+            note(
+                "the certificate that `ca rotate` made is in use; `spendgate ca untrust --old` takes out the one before"
+            )
         return ca_files.open_authority(state.ca_certificate, state.ca_key, registry.hosts(), now), state.ca_certificate
     authority, file = ca.create(registry.hosts(), now), wanted.ca_folder / "ca-cert.pem"
     file.write_bytes(authority.pem)

@@ -50,6 +50,8 @@ class InForce:
     """Why the organization's office gave no others, though it is time."""
     command: bool = False
     """Whether it is the gate of one command (`exec`) alone."""
+    containers: tuple[str, ...] = ()
+    """The ranges of addresses whose connections bridges lead to it."""
 
 
 def _file(state: State, *, command: bool) -> Path:

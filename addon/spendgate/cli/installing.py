@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 import typer
 
 import spendgate
-from spendgate.cli import removing
+from spendgate.cli import awaiting, installed_policy, removing
 from spendgate.cli.output import note, writing
 from spendgate.config import paths
 from spendgate.config.credentials import UPSTREAM_AUTH
@@ -86,6 +86,10 @@ def install(wanted: Wanted) -> None:
     about, missing = _prepared(wanted)
     _check_seen(about)
     _check_roots_own(about)
+    policy = Path(about.policy) if about.policy else None
+    if policy is not None:
+        installed_policy.check_readable(policy, about.account)
+    goes_by = installed_policy.checked(policy)
     if f"user:{about.account}" not in missing:
         gate_account(about.account)
     # The unit before the accounts: it says which of them were made, whatever fails from here on.
@@ -102,6 +106,9 @@ def install(wanted: Wanted) -> None:
     updated = _updated("" if wanted.program else spendgate.__version__)
     for name in reversed(units(about)):
         _start(name, changed=changed[name] or updated)
+    note(goes_by)
+    if awaiting.waits():
+        note(f"WARNING {awaiting.SAYS}: {awaiting.REMEDY}")
 
 
 def _elsewhere(wanted: Wanted) -> Description:

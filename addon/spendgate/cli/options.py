@@ -120,6 +120,11 @@ def existing_state(chosen: Path | None) -> paths.State:
                 f"{state.ledger} is gone, and {HEADS} beside it remembers one: whoever removed it has removed what was spent; "
                 "the next start of the gate says so in `status` and in the audit trail"
             )
+        if sys.platform == "linux" and state.root == paths.SERVICE_DIRECTORY and os.geteuid() == 0:
+            raise StateError(
+                f"{state.root} has no ledger yet: `spendgate service install`, as root, makes the machine's gate;"
+                " `spendgate exec -- claude` is for one command of an account's own"
+            )
         there = f"--state {shlex.quote(str(chosen))} " if chosen else ""
         raise StateError(
             f"{state.root} has no ledger yet: run a command through the gate first, `spendgate exec {there}-- claude`"

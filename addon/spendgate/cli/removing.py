@@ -17,6 +17,7 @@ from spendgate.service import machine
 from spendgate.service.redirect_units import REDIRECT
 from spendgate.service.unit import BESIDE, MARK, UNIT, Description, made_by, units
 from spendgate.stores.here import stores
+from spendgate.stores.withdrawing import names_of, where, withdraw
 
 _UNITS, _LISTED = Path("/etc/systemd/system"), Path("/etc/sysusers.d/spendgate.conf")
 _LIB = Path("usr/lib/systemd/system")
@@ -43,6 +44,8 @@ def uninstall(*, keep_ledger: bool, dry_run: bool) -> None:
     left = drop_units(_there())  # first, so that traffic goes direct before the gate ends
     machine.systemctl("--quiet", "disable", "--now", UNIT)
     note(f"{UNIT} stopped")
+    # While the state is there, which says whose certificate it is: those of other gates stay trusted.
+    left = (*left, *withdraw(_ours(), note))
     try:
         drop_state(keep_ledger=keep_ledger)
     except OSError as fault:
@@ -61,8 +64,8 @@ def uninstall(*, keep_ledger: bool, dry_run: bool) -> None:
     machine.reset_failed(UNIT)
     if trusting := _trusting():
         note(
-            f"WARNING a certificate of Spendgate is still trusted in {trusting}, this gate's or another's: "
-            "`spendgate ca untrust --all` takes every one out"
+            f"WARNING a certificate of Spendgate is still trusted in {trusting}, put there for another gate or by an MDM:"
+            " `spendgate ca untrust --all` takes every one out"
         )
     if left:
         raise StateError(f"all is removed but this: {'; '.join(left)}")
@@ -137,7 +140,8 @@ def _drop_rules() -> str:
 def check_root(verb: str) -> None:
     """Raises StateError."""
     if os.geteuid() != 0:
-        raise StateError(f"service {verb} changes accounts and units: run it as root (`--dry-run` shows all of it)")
+        what = "stops units: run it as root" if verb == "stop" else "changes accounts and units: run it as root"
+        raise StateError(f"service {verb} {what}{'' if verb == 'stop' else ' (`--dry-run` shows all of it)'}")
 
 
 def _there() -> tuple[str, ...]:
@@ -159,6 +163,9 @@ def _say(unit: Path, made: tuple[str, ...], *, keep_ledger: bool) -> None:
         _echo(f"stops {name}")
     for file in (*map(placed, beside), unit, _LISTED):
         _echo(f"removes {file}")
+    for store, there in where(_ours()):
+        for change in store.remove(sorted(there)):
+            _echo(f"would {change.says}")
     kept = f", but keeps {paths.SERVICE_DIRECTORY / _LEDGER[0]}" if keep_ledger else ", the ledger with it"
     _echo(f"removes {paths.SERVICE_DIRECTORY}{kept}")
     for each in made:
@@ -166,6 +173,12 @@ def _say(unit: Path, made: tuple[str, ...], *, keep_ledger: bool) -> None:
             f"removes the {each.replace(':', ' ')}"
             + (", where nothing else is in it" if each.startswith(_FOLDER) else "")
         )
+
+
+def _ours() -> frozenset[str]:
+    """The certificates that were trusted for the service."""
+    state = paths.State(paths.SERVICE_DIRECTORY)
+    return names_of(state.root, state.ca_certificate)
 
 
 def _trusting() -> str:

@@ -41,7 +41,12 @@ def gathered(state: State, policy: Policy, reader: Reader, sight: Sight, now_ms:
     seen = Span(where=sight.where)
     states = reader.states(seen)
     gates = living(state.gates)
-    unread = tuple(row for row in reader.coverage() if sight.sees_account(row["account"]))
+    tools = reader.tools_seen(seen)
+    unread = tuple(
+        {**row, "read_since": captured.read_since(row, tools)}
+        for row in reader.coverage()
+        if sight.sees_account(row["account"])
+    )
     return Report(
         gates=len(gates),
         silent=(),
@@ -53,7 +58,7 @@ def gathered(state: State, policy: Policy, reader: Reader, sight: Sight, now_ms:
         budgets=tuple(budget_rows.row(standing, policy, reader.billed_by(standing)) for standing in standings),
         rates=() if sources else rates_shown.rows(policy, facts, reader, now_ms),
         coverage=unread,
-        tools=captured.tools(reader.tools_seen(seen), unread),
+        tools=captured.tools(tools, unread),
         over_nanos=reader.open_above_holds(seen),
         unbounded=reader.open_unbounded(seen),
         free=states.get("free", 0),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import typer
 
+from spendgate.cli import awaiting
 from spendgate.cli.desk import Asking
 from spendgate.cli.installing import RUN_INSTEAD
 from spendgate.cli.lines import counted, say, value
@@ -19,6 +20,9 @@ from spendgate.service.redirect_units import CAPTURING, CLERK, REDIRECT
 from spendgate.service.unit import UNIT
 
 UP, _DOWN = "active (running)", "does not run"
+WAITING = "no gate is there"
+"""As the units beside the gate say it (`redirect.clerk`, `redirect.redirector`)."""
+_STARTING = "starting: the gate has not asked for it yet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,8 @@ class Service:
     clerk: str = ""
     """Likewise of the service that knows processes."""
     fault: str = ""
+    waits: str = ""
+    """For the organization's certificates, and what ends that. Empty: it does not."""
 
 
 def show(fmt: Format) -> None:
@@ -78,22 +84,25 @@ def asked() -> Service:
         restarts=int(said["NRestarts"] or 0),
         result=said["Result"],
         pid=int(said["MainPID"] or 0),
-        running=said["StatusText"],
+        running=said["StatusText"] if up else "",  # systemd keeps what one that has ended said last
         ledger=str(paths.SERVICE_DIRECTORY / "ledger.db"),
         last_call=last,
-        redirect=_beside(REDIRECT),
-        clerk=_beside(CLERK),
+        redirect=_beside(REDIRECT, up=up),
+        clerk=_beside(CLERK, up=up),
         fault=fault,
+        waits=f"{awaiting.SAYS}: {awaiting.REMEDY}" if awaiting.waits() else "",
     )
 
 
-def _beside(unit: str) -> str:
+def _beside(unit: str, *, up: bool) -> str:
+    """`up`: whether the gate is, which then has not spoken to a unit that waits for one."""
     said = machine.unit_said(unit)
     if said["LoadState"] == "not-found":
         return ""
     if said["ActiveState"] != "active":
         return f"{_DOWN}: {said['ActiveState']} ({said['SubState']}), see `journalctl --unit {unit}`"
-    return said["StatusText"]
+    waits = up and said["StatusText"].endswith(WAITING)
+    return f"{said['StatusText'].removesuffix(WAITING)}{_STARTING}" if waits else said["StatusText"]
 
 
 def _last_call() -> tuple[str, str]:
@@ -117,5 +126,7 @@ def _print(found: Service) -> None:
         say("processes", value(found.clerk))
     say("ledger", value(found.ledger))
     say("last call", value(found.last_call))
+    if found.waits:
+        say("", found.waits, style="red")
     if found.fault:
         say("", found.fault, style="red")

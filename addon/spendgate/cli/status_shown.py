@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import tzinfo
+from pathlib import Path
 
-from spendgate.cli import budget_rows, rates_shown, seats
+from spendgate.capture.ca_next import next_to
+from spendgate.cli import awaiting, budget_rows, rates_shown, seats
 from spendgate.cli.captured import Tool
 from spendgate.cli.lines import counted, say, value
 from spendgate.cli.moments import shown
@@ -154,6 +156,14 @@ def _print_policy(report: Report, zone: tzinfo) -> None:
     say("gate", up + (f", {report.gates} gates on this ledger" if report.gates > 1 else ""))
     for way in report.silent:
         say("", f"captures nothing through {value(way)}: a canary call there was not answered", style="red")
+    if said is not None and awaiting.waits_at(said.ca_cert):
+        say("", f"{awaiting.SAYS}: {awaiting.REMEDY}", style="red")
+    if said is not None and said.ca_cert and next_to(Path(said.ca_cert)).exists():
+        say(
+            "",
+            "rotated: `spendgate ca trust`, then restart the gate, which shows the certificate before",
+            style="yellow",
+        )
     _print_certificates(report)
     source = value(said.source) if said else "not started yet"
     say("policy", source, policy.hash, value(policy.mode), value(f"owner {policy.owner}"))

@@ -11,7 +11,7 @@ import platform
 import socket
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
@@ -58,9 +58,18 @@ def table() -> tuple[Connection, ...]:
     )
 
 
-def outward(sockets: Sequence[Connection], gates: Gates) -> tuple[Connection, ...]:
-    """Those to other machines' port 443 that no gate has: neither its own, nor one that it was led. Pure."""
-    led = {each.remote for each in sockets if each.local[1] in gates.listeners}
+def outward(
+    sockets: Sequence[Connection], gates: Gates, owner: Callable[[Connection], int | None] | None = None
+) -> tuple[Connection, ...]:
+    """Those to other machines' port 443 that no gate has: neither its own, nor one that it was led. `owner`: the account of a
+    socket whose process is not seen; a socket of anybody else at a port like the gate's hides nothing."""
+    owner = owner or _owner_of(gates)
+    led = {
+        each.remote
+        for each in sockets
+        if each.local[1] in gates.listeners
+        and (each.pid in gates.pids if each.pid is not None else owner(each) == gates.uid)
+    }
     return tuple(
         each
         for each in sockets
@@ -69,6 +78,16 @@ def outward(sockets: Sequence[Connection], gates: Gates) -> tuple[Connection, ..
         and each.pid not in gates.pids
         and each.local not in led
     )
+
+
+def _owner_of(gates: Gates) -> Callable[[Connection], int | None]:
+    """Who has a socket. Where no account is told of it, or of the gate, it is taken for the gate's."""
+    if platform.system() != "Linux" or gates.uid is None:
+        return lambda one: gates.uid
+    from spendgate.identity.sock_diag import SockDiag  # noqa: PLC0415 - Linux alone has it
+
+    diag = SockDiag()
+    return lambda one: _uid(diag, one)
 
 
 def resolved(hosts: Iterable[str], within_s: float) -> tuple[dict[str, str], int]:

@@ -125,3 +125,7 @@ class Routes:
     """Where a proxy of the gate listens that could be pointed at, as `host:port`."""
     strays: Mapping[str, str] = field(default_factory=dict)
     """Variables that lead elsewhere, with where."""
+    service: bool = False
+    """Whether a gate here is the machine's service."""
+    unseen: str = ""
+    """Why a way that takes all could not be tried, as without a network; empty: none was left out."""

@@ -29,17 +29,20 @@ def way(name: str, mode: str, *, answered: bool, readable: bool, certificate: st
     return Check("way", name, State.FINDING, says, _REMEDIES.get(mode, _RESTART))
 
 
-def routes(ways: Sequence[tuple[str, str]], *, java: bool, proxies: Mapping[Proxy, bool]) -> Routes:
-    """From what was tried: `ways` are the modes and addresses of those that were answered."""
+def routes(ways: Sequence[tuple[str, str]], *, java: bool, proxies: Mapping[Proxy, bool], untried: str = "") -> Routes:
+    """From what was tried: `ways` are the modes and addresses of those that were answered. `untried`: why the way that takes all
+    was not."""
     modes = [mode for mode, _ in ways]
+    transparent = any(mode in TRANSPARENT for mode in modes)
     listener = next((address for mode, address in ways if mode in POINTED_AT), "")
     first = next(iter(proxies), None)
     return Routes(
-        transparent=any(mode in TRANSPARENT for mode in modes),
+        transparent=transparent,
         proxy=first.variable if first is not None and proxies[first] else "",
         java=java,
         listener=listener,
         strays={each.variable: each.where for each, leads in proxies.items() if not leads},
+        unseen="" if transparent else untried,
     )
 
 
@@ -52,10 +55,12 @@ def environment(found: Routes, hiding: Sequence[str]) -> Iterator[Check]:
             f"{to_gate}; a proxy that calls must pass is the gate's to go through: `run --mode upstream:http://{where}`"
         )
         yield Check("environment.proxy", name, State.FINDING, says, remedy)
-    if not found.transparent and not found.proxy and not found.strays:
+    if found.unseen and not found.proxy and not found.strays:
+        yield Check("environment.proxy", "this environment", State.UNSEEN, found.unseen)
+    elif not found.transparent and not found.proxy and not found.strays:
         yield Check("environment.proxy", "this environment", State.FINDING, *astray(found))
     if found.proxy:
         yield Check("environment.proxy", found.proxy, State.FINE, "a canary call through it was answered by the gate")
-    if hiding and not found.transparent:
+    if hiding and not found.transparent and not found.unseen:
         says = f"NO_PROXY has {', '.join(hiding)}, so that calls to providers go around the gate"
         yield Check("environment.no_proxy", "NO_PROXY", State.FINDING, says, "take these entries out of NO_PROXY")

@@ -160,7 +160,7 @@ class Reader(Proofs, Reconciling):
         return tuple(int(row[0]) for row in found if row is not None)
 
     def tools_seen(self, span: Span = EVERY_CALL) -> tuple[ToolSeen, ...]:
-        """By tool how many calls there are, and when the last one began."""
+        """By tool and account how many calls there are, and when the last one began."""
         return tools_seen(self._conn, span)
 
     def coverage(self) -> tuple[dict[str, Any], ...]:

@@ -17,7 +17,7 @@ _WITHIN_S: Final = 600
 """A start waits for the gate to be ready, which a ledger that is brought up to date takes minutes for."""
 _ASKED: Final = (
     "LoadState", "ActiveState", "SubState", "Result", "UnitFileState", "FragmentPath", "NeedDaemonReload",
-    "ActiveEnterTimestamp", "InactiveEnterTimestamp", "MainPID", "NRestarts", "ExecMainStatus", "StatusText",
+    "ActiveEnterTimestamp", "InactiveEnterTimestamp", "MainPID", "NRestarts", "ExecMainStatus", "StatusText", "InvocationID",
 )  # fmt: skip
 
 
@@ -85,10 +85,16 @@ def instant(said: str) -> datetime | None:
 
 
 def last_words(unit: str, lines: int = 5) -> tuple[str, ...]:
-    """The newest lines that the unit has written; none where there is no journal."""
+    """The newest lines that the unit has written since it was started last; none where it was not, or there is no journal.
+
+    Its processes' alone, without systemd's words about it, and none of an earlier start, which may be of another installation.
+    """
+    started = unit_said(unit)["InvocationID"]
+    if not started:
+        return ()
     _run("journalctl", "--sync", check=False)
-    own = f"_SYSTEMD_UNIT={unit}"  # its processes' alone, without systemd's words about it
-    said = _run("journalctl", own, "--lines", str(lines), "--output=cat", "--no-pager", "--quiet", check=False)
+    own = (f"_SYSTEMD_UNIT={unit}", f"_SYSTEMD_INVOCATION_ID={started}")
+    said = _run("journalctl", *own, "--lines", str(lines), "--output=cat", "--no-pager", "--quiet", check=False)
     return tuple(said.splitlines())
 
 

@@ -19,7 +19,7 @@ def search_path() -> str:
 
 def run(words: Sequence[str], given: bytes = b"") -> tuple[int, str]:
     """(exit status, what it printed on either stream)."""
-    environ = {"PATH": search_path(), "LC_ALL": "C", "HOME": os.environ.get("HOME", "/")}
+    environ = {"PATH": search_path(), "LC_ALL": "C", "HOME": os.environ.get("HOME", "/"), **_of_dpkg()}
     try:
         done = subprocess.run(  # noqa: S603  # words of ours, and the system's programs
             list(words),
@@ -35,3 +35,8 @@ def run(words: Sequence[str], given: bytes = b"") -> tuple[int, str]:
     except subprocess.TimeoutExpired:
         return 124, f"no end in {PATIENCE_S} s"
     return done.returncode, done.stdout.decode(errors="replace")
+
+
+def _of_dpkg() -> dict[str, str]:
+    """Whose script runs this, in a removal: without it the hook of Java's store starts dpkg again, which is locked then."""
+    return {name: value for name, value in os.environ.items() if name.startswith("DPKG_")}

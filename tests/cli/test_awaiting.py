@@ -1,0 +1,77 @@
+"""A service without its organization's certificates says that one thing, wherever it is asked."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from cli.kit import NOW_MS
+from spendgate.capture.ca import create
+from spendgate.capture.coverage import Gap
+from spendgate.capture.organization import new_root
+from spendgate.cli import awaiting, doctor_checks, examining, status_shown
+from spendgate.cli.file_desk import FileDesk
+from spendgate.config.paths import State as StateDirectory
+from spendgate.doctor.interface import Installed, Reached, Trusted
+from spendgate.doctor.known import TOOLS
+from spendgate.stores.anchor import anchor
+from spendgate.stores.system import SystemStore
+
+HOSTS = ["api.openai.com"]
+
+
+@pytest.fixture
+def certificate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The service's own, of a gate that has made one; the organization's root is down; nothing is in the machine's store."""
+    state = StateDirectory(tmp_path / "service")
+    state.ca_certificate.parent.mkdir(parents=True)
+    state.ca_certificate.write_bytes(create(HOSTS, datetime.now(UTC)).pem)
+    (tmp_path / "root.pem").touch()
+    store = SystemStore(tmp_path / "anchors", ".crt", ("true",), ("true",))
+    store.folder.mkdir()
+    monkeypatch.setattr(awaiting.paths, "SERVICE_DIRECTORY", state.root)
+    monkeypatch.setattr(awaiting, "ROOT", tmp_path / "root.pem")
+    monkeypatch.setattr(awaiting, "systems", lambda: (store,))
+    return state.ca_certificate
+
+
+def test_it_waits_until_there_are_some_or_its_own_is_trusted(certificate: Path, tmp_path: Path) -> None:
+    """Nothing waits where no organization's root is, and a gate of one's own does not either."""
+    assert awaiting.waits()
+    assert awaiting.waits_at(str(certificate))
+    assert not awaiting.waits_at(str(tmp_path / "own" / "ca-cert.pem"))
+    own = tmp_path / "anchors" / f"{anchor(certificate.read_bytes(), '').name}.crt"
+    own.touch()
+    assert not awaiting.waits()
+    own.unlink()
+    certificate.write_bytes(new_root(HOSTS, "Acme", datetime.now(UTC)).certificate.public_bytes(Encoding.PEM))
+    assert not awaiting.waits()
+    certificate.write_bytes(create(HOSTS, datetime.now(UTC)).pem)
+    awaiting.ROOT.unlink()
+    assert not awaiting.waits()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the state directory of a test is the account's")
+def test_status_and_doctor_say_that_one_thing(
+    certificate: Path, state: StateDirectory, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not what each tool lacks, and not that it refused the certificate, which is why."""
+    report = FileDesk(state.root).status()
+    assert report.said is not None
+    status_shown.print_report(replace(report, said=replace(report.said, ca_cert=str(certificate))))
+    assert awaiting.SAYS in " ".join(capsys.readouterr().out.split())
+    tool = examining.ToolFound(
+        Installed(TOOLS[0], "/usr/bin/claude", ""), Trusted(False, "no", "append it"), Reached(True, "yes"), False, None
+    )
+    assert [each.name for each in examining._of_tool(tool, waits=True)] == ["tool.capture"]
+    assert [each.name for each in examining._of_tool(tool, waits=False)] == ["tool.trust", "tool.capture"]
+    row = {"account": "alice", "tool": "node", "host": "api.openai.com", "count": 1, "first_ms": 0, "last_ms": NOW_MS}
+    rows = tuple({**row, "reason": reason.value} for reason in (Gap.TRUST_REFUSED, Gap.QUIC))
+    report = replace(report, coverage=rows)
+    [check] = doctor_checks.unread(report, NOW_MS, waits=True)
+    assert check.says.startswith("1 connection of alice's node to api.openai.com was not read: QUIC")
