@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
 from typing import Final
 
@@ -39,9 +40,12 @@ def index(rollout: Rollout, others: Iterable[Made]) -> Made:
 
 def _about(rollout: Rollout) -> str:
     source = (
-        f"fetched from {rollout.policy.url}" if isinstance(rollout.policy, FromUrl) else "pushed with this material"
+        f"fetched from {inert_markdown(rollout.policy.url)}"
+        if isinstance(rollout.policy, FromUrl)
+        else "pushed with this material"
     )
     keys = ", ".join(f"{inert_markdown(key.name)} (`{key.key}`)" for key in rollout.keys)
+    asked = f"{inert_markdown(rollout.contact.name)}, {inert_markdown(rollout.contact.address)}"
     left = ""
     if rollout.left_out:
         left = f"""
@@ -64,7 +68,7 @@ key is in here{certificates.secret(rollout)}. Sign profiles and scripts with you
 | hosts | {len(rollout.hosts)}, listed in `for-people.html`; the root can sign for {len(rollout.signs_for)} and what is under \
 them, and for nothing else |
 | policy | {source}; believed with a signature by {keys} |
-{_upstream(rollout)}{certificates.row(rollout)}| questions | {inert_markdown(rollout.contact.name)}, `{rollout.contact.address}` |
+{_upstream(rollout)}{certificates.row(rollout)}| questions | {asked} |
 {left}"""
 
 
@@ -122,8 +126,12 @@ on certificates. {certificates.step(rollout)}"""
 
 def _on_linux(rollout: Rollout) -> str:
     """What starts the gate there."""
-    policy = f" --policy {PLACES[System.LINUX].at(rollout.policy.name)}" if isinstance(rollout.policy, FromFile) else ""
-    upstream = f" --upstream {rollout.upstream}" if rollout.upstream else ""
+    policy = (
+        f" --policy {shlex.quote(PLACES[System.LINUX].at(rollout.policy.name))}"
+        if isinstance(rollout.policy, FromFile)
+        else ""
+    )
+    upstream = f" --upstream {shlex.quote(rollout.upstream)}" if rollout.upstream else ""
     way = f"--port {rollout.port}" if rollout.mode is Mode.PROXY else "--mode transparent"
     return f"`spendgate service install {way}{upstream}{policy}`"
 
@@ -145,7 +153,9 @@ Where a Mac's MDM takes packages rather than scripts, `macos/package.sh`, run on
 -ExecutionPolicy Bypass -File install.ps1`, the same with `uninstall.ps1`; detection `detect.ps1`, not \
 as a 32-bit process | remediation: `remediation-detect.ps1` and `install.ps1`, 64-bit, as \
 system |
-| Fleet | `fleet/spendgate.yml`; older servers call the key `macos_settings.custom_settings` | in the same file | its policy |
+| Fleet | `fleet/spendgate.yml`; older servers call the key `macos_settings.custom_settings` | in the same file: \
+Fleet knows a script by its file's name, so `fleet/` has each by one of its own; what `doctor` found on Linux: \
+`fleet/agent-options.yml` | its policies |
 | Ansible | - | `ansible/install.yml`, `ansible/remove.yml` | in the play |
 """
 
