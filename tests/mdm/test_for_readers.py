@@ -116,7 +116,21 @@ def test_the_index_tells_the_hosts_that_are_left_out(tmp_path):
 def test_the_index_tells_how_a_gate_is_started_on_linux(tmp_path):
     """In each mode by a command that there is, with the port and the policy of the rollout; and how it gets its certificates."""
     text = (made(tmp_path) / "README.md").read_text()
-    assert "`spendgate service install --mode transparent`" in text
+    steps = [
+        "apt install ./spendgate_",
+        "`linux/install.sh` as root",
+        "`spendgate service install`",
+        "its certificates, as below",
+    ]
+    steps += [
+        "`spendgate service install --mode transparent`",
+        "## Kill switch",
+        "the machine's next start, which captures again",
+    ]
+    steps += ["## Removal", "`apt purge spendgate`", "/etc/codex/managed_config.toml", "/etc/osquery/osquery.conf.d"]
+    found = [text.index(step) for step in steps]
+    assert found == sorted(found)  # nothing is led to a gate without certificates
+    assert "| Windows | no package and no service are built" in text
     assert "`spendgate ca org issue` where the root's key is" in text
     keys = signed(tmp_path, f"{POLICY}mode: observe\n")
     pushed = made(tmp_path, mode="proxy", port=9000, keys=keys, policy={"file": "policy.yaml"})

@@ -317,7 +317,10 @@ def test_windows_gets_the_same_files(out):
     assert held[places.at("policy.yaml")] == (out.parent / "policy.yaml").read_bytes()
     assert json.loads(held[places.claude_code]) == {"env": {"NODE_EXTRA_CA_CERTS": places.root}}
     assert {*re.findall(r"Path = '(.+?)'; Sha256", detect)} == {*held}
-    assert {*re.findall(r"^    '(.+)'$", powershell(out, "uninstall.ps1"), re.M)} == {*held}
+    uninstall = powershell(out, "uninstall.ps1")
+    assert {*re.findall(r"^    '(.+)'$", uninstall, re.M)} == {*held}
+    assert rf"@('{places.folder}', 'C:\Program Files\ClaudeCode\managed-settings.d')" in uninstall
+    assert 'rm -f "$to"/var/lib/spendgate-doctor/doctor.db\n' in (out / "linux/remove.sh").read_text()
 
 
 def test_windows_puts_nothing_into_a_folder_that_a_person_made(out):

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from hashlib import sha256
 from typing import Final
 
-from spendgate.mdm import enrolling, launchd
+from spendgate.mdm import enrolling, launchd, osquery
 from spendgate.mdm.interface import Made
 from spendgate.mdm.placed import Placed, agent_label, agent_path, placed
 from spendgate.mdm.places import PLACES, System
@@ -180,10 +180,13 @@ fi
             text += launchd.remove(rollout)
         paths.append("/etc/spendgate/bundle.pem")
     else:
-        paths += ["/etc/spendgate/bundle.pem", ISSUED, _DEBIAN, _REDHAT]
+        paths += ["/etc/spendgate/bundle.pem", ISSUED, _DEBIAN, _REDHAT, osquery.FILE]
     text += "".join(f'rm -f "$to"{shlex.quote(path)}\n' for path in paths)
     drop_ins = PLACES[system].claude_code.rpartition("/")[0]
-    for folder in (drop_ins, drop_ins.rpartition("/")[0], PLACES[system].folder):
+    folders = [drop_ins, drop_ins.rpartition("/")[0], PLACES[system].folder]
+    if system is System.LINUX:
+        folders.append(osquery.FILE.rpartition("/")[0])
+    for folder in folders:
         text += f'rmdir "$to"{shlex.quote(folder)} 2> /dev/null || true # what others put there stays\n'
     if system is System.LINUX:
         text += f"""\
