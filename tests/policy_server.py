@@ -24,6 +24,8 @@ class PolicyServer:
     ca: Path
     files: dict[str, bytes] = field(default_factory=dict)
     wrong: str = ""
+    etag: str = ""
+    """What it says in place of each file's own."""
     asked: list[tuple[str, int]] = field(default_factory=list)
     """Each path and the status that it got."""
 
@@ -82,7 +84,7 @@ def _answer(handler: BaseHTTPRequestHandler, told: PolicyServer) -> None:
     if told.wrong == "is huge":
         body = b"x" * 3_000_000
     handler.send_response(status)
-    handler.send_header("etag", etag)
+    handler.send_header("etag", told.etag or etag)
     if told.wrong == "redirect":
         handler.send_header("location", f"http://localhost/{handler.path}")
     if told.wrong == "is packed":

@@ -8,19 +8,22 @@ import json
 import os
 import ssl
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 from typer.testing import CliRunner
 
 from cli.kit import app
+from spendgate.capture import issued_files, organization
 from spendgate.capture.ca import Authority
 from spendgate.capture.ca_files import open_authority
 from spendgate.capture.ca_next import next_to
 from spendgate.capture.scope import CANARY_HOST
 from spendgate.cli import house
+from spendgate.cli.ca import bundle_with
 from spendgate.cli.wanted import Wanted
 from spendgate.config.paths import State, prepare
 from spendgate.errors import StateError
@@ -84,6 +87,7 @@ def test_after_a_rotation_the_one_in_use_stays_and_the_next_is_named(state: Stat
         file.unlink()
     answer = CliRunner().invoke(app, ["ca", "rotate", "--state", str(state.root)])
     assert isinstance(answer.exception, StateError)
+    assert "no certificate authority to rotate" in str(answer.exception)
 
 
 def test_a_gates_start_takes_the_next_one(state: State, capsys: pytest.CaptureFixture[str]) -> None:
@@ -108,3 +112,45 @@ def test_root_rotates_as_the_gates_account(state: State) -> None:
             break
     assert CliRunner().invoke(app, ["ca", "rotate", "--state", str(state.root)]).exit_code == 0
     assert {next_to(each).stat().st_uid for each in (state.ca_certificate, state.ca_key)} == {65534}
+
+
+@pytest.fixture
+def issued(tmp_path: Path) -> State:
+    """A device of an organization."""
+    made, key, now = prepare(State(tmp_path / "issued")), organization.new_key(), datetime.now(UTC)
+    root = organization.new_root(HOSTS, "Acme", now)
+    bundle = organization.bundle(root, "laptop-17", now, timedelta(days=30), key)
+    issued_files.install(made, bundle, now, HOSTS, place="it")
+    return made
+
+
+@pytest.mark.root
+def test_root_sees_what_was_issued_to_the_gates_account(issued: State) -> None:
+    """Another's file is no fault where root asks; a file of neither is."""
+    for path in (issued.root, *issued.root.rglob("*")):
+        os.chown(path, 4242, 4242)
+    assert "issued       to laptop-17, for 3 hosts" in show(issued)
+    os.chown(issued.leaves, 4243, 4243)
+    answer = CliRunner().invoke(app, ["ca", "show", "--state", str(issued.root)])
+    assert "is not the gate's own file" in str(answer.exception)
+
+
+def test_an_account_that_may_not_look_sees_the_root(issued: State, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The certificate is everybody's to read; what is behind the gate's own folder is told to be so."""
+
+    def closed(_: State) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(issued_files, "load", closed)
+    text = show(issued)
+    assert "issued       cannot be read by this account: ask as root, or as the gate's" in text
+    assert "signs for    3 hosts:" in text
+
+
+def test_a_root_that_an_mdm_trusts_by_a_name_of_its_own_is_found(issued: State, tmp_path: Path) -> None:
+    """By the certificate itself, in what the system trusts."""
+    root, bundle = x509.load_pem_x509_certificate(issued.ca_certificate.read_bytes()), tmp_path / "bundle.crt"
+    bundle.write_bytes(b"# others\n")
+    assert bundle_with(root, (bundle, tmp_path / "none")) == []
+    bundle.write_bytes(b"# others\n" + issued.ca_certificate.read_bytes())
+    assert bundle_with(root, (bundle,)) == [f"the system's store ({bundle})"]

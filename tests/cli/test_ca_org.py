@@ -55,6 +55,7 @@ def _quickly_locked(monkeypatch: pytest.MonkeyPatch) -> None:
 def said(tmp_path: Path) -> Path:
     file = tmp_path / "passphrase"
     file.write_text(f"{SAID}\nmore\n")
+    file.chmod(0o600)
     return file
 
 
@@ -143,10 +144,17 @@ def test_what_does_not_go_is_one_line(
     assert sorted(tmp_path.rglob("*")) == before
 
 
+def test_a_passphrase_that_others_can_read_is_told(tmp_path: Path, root: Path, said: Path) -> None:
+    said.chmod(0o640)
+    words = ("org", "issue", "--root", root, "--device", "l", "--new-key", "--out", tmp_path / "l.pem")
+    told = good(*words, "--passphrase-file", said)
+    assert f"WARNING {said} can be read by other accounts (mode 0640): chmod 0600 it" in told
+
+
 def test_a_wrong_or_empty_passphrase_opens_nothing(tmp_path: Path, root: Path) -> None:
     words = ("org", "issue", "--root", root, "--device", "l", "--new-key", "--out", tmp_path / "l.pem")
     assert "passphrase is wrong" in fault(*words, stdin="wrong horse battery\n")
-    assert "no passphrase was given" in fault(*words, stdin="\n")
+    assert "without a terminal name a file of your own by --passphrase-file" in fault(*words, stdin="\n")
     assert not (tmp_path / "l.pem").exists()
 
 

@@ -16,7 +16,7 @@ from spendgate.config import policy_url
 from spendgate.config.bundle import Fetched
 from spendgate.config.last_good import InForce, LastGood
 from spendgate.config.paths import State, prepare
-from spendgate.config.policy_url import PolicyUrl, Poll, Way
+from spendgate.config.policy_url import PolicyUrl, Poll, Way, named
 from spendgate.errors import PolicyError
 
 
@@ -114,6 +114,45 @@ async def test_a_bad_answer_changes_nothing(
     assert fault in told[0].refused[0]
     assert (decides(told[0]), told[0].why) == (5, "not fetched")
     server.wrong = ""
+    await look(poll, told)
+    assert (decides(poll.current), poll.current.refused) == (5, ())
+
+
+def test_an_etag_is_kept_in_its_own_form_alone() -> None:
+    """RFC 9110, in ASCII, and no longer than a header of ours may be."""
+    good = ('"a"', 'W/"a!~"', '""', f'"{"a" * 250}"')
+    assert tuple(named(each) for each in good) == good
+    odd = ('"\xe9"', f'"{"a" * 251}"', '"a b"', '"a"b"', "naked", '"a"\n', 'w/"a"')
+    assert {named(each) for each in odd} == {""}
+
+
+async def test_an_odd_etag_stops_no_later_round(server: PolicyServer, state: State, tmp_path: Path) -> None:
+    """It could not be sent again, and every later round failed until a restart."""
+    poll, told, _ = await started(server, state)
+    server.etag = '"\xe9"'
+    await look(poll, told)
+    server.etag = ""
+    put(tmp_path / "etc", text(43, 6, includes=True))
+    server.give(tmp_path / "etc")
+    await look(poll, told)
+    assert (decides(poll.current), poll.current.refused) == (6, ())
+
+
+@pytest.mark.parametrize("wrong", ["error", "stranger"])
+async def test_a_refusal_ends_when_the_last_good_policy_is_back(
+    server: PolicyServer, state: State, tmp_path: Path, wrong: str
+) -> None:
+    """Unchanged since it was taken, the server would say no more than that."""
+    poll, told, _ = await started(server, state)
+    await look(poll, told)
+    good = dict(server.files)
+    server.wrong = wrong
+    if wrong == "stranger":
+        put(tmp_path / "etc", text(43, 900, includes=True), key=STRANGER)
+        server.give(tmp_path / "etc")
+    await look(poll, told)
+    assert poll.current.refused
+    server.wrong, server.files = "", good
     await look(poll, told)
     assert (decides(poll.current), poll.current.refused) == (5, ())
 

@@ -54,6 +54,7 @@ class Office:
         self.authority, self.state = folder / "authority", folder / "state"
         passphrase = folder / "passphrase"
         passphrase.write_text(PASSPHRASE + "\n")
+        passphrase.chmod(0o600)
         self._unlock = ("--passphrase-file", passphrase)
         hosts = ("--host", NAMED, "--host", OTHER)
         ran("ca", "org", "init", "--out", self.authority, "--name", "Acme GmbH", *hosts, *self._unlock)

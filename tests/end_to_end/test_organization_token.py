@@ -29,6 +29,7 @@ class TokenOffice(Office):
         self.authority, self.state = folder / "authority", folder / "state"
         pin = folder / "pin"
         pin.write_text(PIN)
+        pin.chmod(0o600)
         self._unlock = ("--passphrase-file", pin)
         hosts = ("--host", NAMED, "--host", OTHER)
         named = ("--out", self.authority, "--name", "Acme GmbH", "--token", uri)

@@ -9,6 +9,7 @@ import datetime as dt
 import ssl
 import subprocess
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -17,6 +18,7 @@ from pathlib import Path
 from threading import Barrier
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from spendgate.capture import issued_files, organization
 from spendgate.config.paths import State, prepare
@@ -24,7 +26,7 @@ from spendgate.config.policy_url import Way
 from spendgate.enrolment import asking, laptop, messages, server
 from spendgate.enrolment.asking import Line, Refused, Unasked, office
 from spendgate.enrolment.books import Books
-from spendgate.enrolment.credentials import Credential, Refuse, hashed, name_of, new_secret, proof_of
+from spendgate.enrolment.credentials import Credential, Device, Refuse, hashed, name_of, new_secret, proof_of, spki
 from spendgate.enrolment.laptop import Enrolment, Wish
 from spendgate.enrolment.office import Office
 from spendgate.errors import StateError
@@ -156,6 +158,28 @@ async def test_a_device_is_not_issued_to_without_an_end(tmp_path: Path, tls: ssl
             page.make(Credential(name_of(hashed(one := new_secret())), "ann", 1, 0, 2**50), hashed(one))
         with pytest.raises(Refused, match="10 times in a day"):
             await found.line.ask(messages.ENROLL, "ann", one, body("ann"))
+
+
+def test_an_old_copy_of_the_key_uses_up_nothing_of_the_right_one(tmp_path: Path) -> None:
+    """However often it asks, from how many addresses; its lines end at ten for an address and a hundred in all."""
+    desk = Office(ROOT, Books(tmp_path / "enrolment.db"), timedelta(days=45))
+    first, second, third = (organization.new_key() for _ in range(3))
+
+    def renew(old: ec.EllipticCurvePrivateKey, new: ec.EllipticCurvePrivateKey, address: str) -> str:
+        der, _ = messages.body_of(organization.new_request("ann", new))
+        found = desk.renew(messages.Question("ann", proof_of(old, der), der), address, NOW)
+        return found.why if isinstance(found, Refuse) else found.line.what
+
+    with desk.books.open() as page:
+        page.put(Device("ann", spki(first.public_key()), int(NOW.timestamp() * 1000) + 10**9))
+    assert renew(first, second, "10.0.0.1") == "renewed"
+    said = {renew(first, third, f"10.0.1.{at // 12}") for at in range(144)}
+    assert said == {"this device's key was renewed by another who has it"}
+    assert renew(second, third, "10.0.0.1") == "renewed"
+    with desk.books.open() as page:
+        assert Counter(each.address for each in page.lines()) == Counter(
+            {"10.0.0.1": 2} | {f"10.0.1.{at}": 10 for at in range(10)}
+        )
 
 
 async def test_a_renewal_takes_another_key_and_an_answer_that_was_lost(tmp_path: Path, tls: ssl.SSLContext) -> None:

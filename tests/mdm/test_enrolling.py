@@ -131,8 +131,8 @@ def test_a_fleets_credential_is_kept_from_others_and_told(tmp_path: Path) -> Non
     done = make(write(tmp_path, rollout(enrolment={"office": OFFICE, "token": "fleet-token"})), tmp_path / "out")
     assert "linux/install.sh: with the fleet's credential" in done.stderr
     having = [path for path in (tmp_path / "out").rglob("*") if path.is_file() and FLEETS.encode() in path.read_bytes()]
-    assert having == [tmp_path / "out/linux/install.sh"]
-    assert stat.S_IMODE(having[0].stat().st_mode) == 0o600
+    assert {*having} == {tmp_path / "out" / each for each in ("linux/install.sh", "fleet/spendgate-linux-install.sh")}
+    assert {stat.S_IMODE(each.stat().st_mode) for each in having} == {0o600}
     assert "No private\nkey is in here, but a credential is." in (tmp_path / "out/README.md").read_text()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import plistlib
 import re
 import sqlite3
@@ -15,7 +16,7 @@ import yaml
 from typer.testing import CliRunner
 
 from cli.kit import NOW_MS, app
-from mdm.kit import HOSTS, made, root_pem
+from mdm.kit import HOSTS, made, make, rollout, root_pem, write
 from mdm.test_rollout_file import POLICY, signed
 from spendgate.config.credentials import UPSTREAM_AUTH
 from spendgate.ledger.ledger import Ledger
@@ -115,7 +116,21 @@ def test_the_index_tells_the_hosts_that_are_left_out(tmp_path):
 def test_the_index_tells_how_a_gate_is_started_on_linux(tmp_path):
     """In each mode by a command that there is, with the port and the policy of the rollout; and how it gets its certificates."""
     text = (made(tmp_path) / "README.md").read_text()
-    assert "`spendgate service install --mode transparent`" in text
+    steps = [
+        "apt install ./spendgate_",
+        "`linux/install.sh` as root",
+        "`spendgate service install`",
+        "its certificates, as below",
+    ]
+    steps += [
+        "`spendgate service install --mode transparent`",
+        "## Kill switch",
+        "the machine's next start, which captures again",
+    ]
+    steps += ["## Removal", "`apt purge spendgate`", "/etc/codex/managed_config.toml", "/etc/osquery/osquery.conf.d"]
+    found = [text.index(step) for step in steps]
+    assert found == sorted(found)  # nothing is led to a gate without certificates
+    assert "| Windows | no package and no service are built" in text
     assert "`spendgate ca org issue` where the root's key is" in text
     keys = signed(tmp_path, f"{POLICY}mode: observe\n")
     pushed = made(tmp_path, mode="proxy", port=9000, keys=keys, policy={"file": "policy.yaml"})
@@ -128,6 +143,18 @@ def test_the_index_tells_how_a_gate_is_started_on_linux(tmp_path):
     proxied = (made(tmp_path, upstream="http://proxy.acme.example:3128") / "README.md").read_text()
     assert "`spendgate service install --mode transparent --upstream http://proxy.acme.example:3128`" in proxied
     assert f"/etc/credstore/{UPSTREAM_AUTH}" in proxied
+
+
+def test_no_text_of_the_rollout_is_markup(tmp_path):
+    """Neither a column of a table, nor HTML, nor a word of a shell."""
+    address, url = "https://a.example/x|y$(id)", "https://p.example/<b>|$(id)/p.yaml"
+    text = (made(tmp_path, contact={"name": "IT", "address": address}, policy={"url": url}) / "README.md").read_text()
+    for row in ("questions", "policy"):
+        (line,) = re.findall(rf"^\| {row} \|.*$", text, re.M)
+        assert len(re.findall(r"(?<!\\)\|", line)) == 3
+        assert not re.search(r"(?<!\\)<b>", line)
+    done = make(write(tmp_path, rollout(upstream="http://a;touch:3128")), tmp_path / "again")
+    assert "upstream: write http://HOST:PORT" in done.stderr
 
 
 def test_the_sums_are_those_of_the_files(out):
@@ -160,6 +187,15 @@ def test_fleet_and_ansible_name_files_that_are_there(out):
     controls = fleet["controls"]
     named = [each["path"] for each in (*controls["apple_settings"]["configuration_profiles"], *controls["scripts"])]
     assert len(named) == 5 + 6
+    scripts = [Path(each["path"]).name for each in controls["scripts"]]
+    assert len(set(scripts)) == len(scripts)  # Fleet refuses two of one name
+    assert (out / "fleet/spendgate-linux-install.sh").read_bytes() == (out / "linux/install.sh").read_bytes()
+    options = yaml.safe_load((out / "fleet/agent-options.yml").read_text())
+    assert options["config"] == json.loads((out / "linux/osquery.conf").read_text())
+    assert [each["platform"] for each in fleet["policies"]] == ["darwin", "linux"]
+    anchor = re.search(r"one /etc/spendgate/root.pem (\w{64})", (out / "linux/verify.sh").read_text())
+    assert anchor is not None
+    assert anchor[1] in fleet["policies"][1]["query"]
     for play in ("install", "remove"):
         (found,) = yaml.safe_load((out / f"ansible/{play}.yml").read_text())
         named += [task["ansible.builtin.script"] for task in found["tasks"]]

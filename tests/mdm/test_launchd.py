@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import plistlib
 import shutil
 import stat
@@ -113,6 +114,22 @@ def test_a_daily_run_cuts_nobody_and_a_change_starts_anew(out: Path, tmp_path: P
     assert "bootstrap system\n" in mac.log.read_text()
 
 
+@pytest.mark.root
+def test_a_daily_run_gives_nothing_to_the_gates_account(out: Path, tmp_path: Path) -> None:
+    """It may write its folder, and a link there may be to a file that is none of its; a kept ledger is given back to it once."""
+    mac = Mac(tmp_path)
+    mac.run(out / "install.sh")
+    state = mac.root / STATE[1:]
+    (state / "ledger.db").touch()
+    (tmp_path / "roots").touch()
+    os.link(tmp_path / "roots", state / "linked")
+    mac.run(out / "install.sh")  # root's, as after a removal
+    assert f"{state} {state}/ledger.db\n" in mac.log.read_text()
+    os.chown(state, 4242, 4242)
+    mac.run(out / "install.sh")
+    assert "chown" not in mac.log.read_text()
+
+
 def test_it_is_taken_away_and_the_ledger_stays(out: Path, tmp_path: Path) -> None:
     """Twice: job, account and files go; the state folder is root's alone from then on."""
     mac = Mac(tmp_path)
@@ -128,6 +145,17 @@ def test_it_is_taken_away_and_the_ledger_stays(out: Path, tmp_path: Path) -> Non
     assert ledger.exists()
     assert stat.S_IMODE(ledger.parent.stat().st_mode) == 0o700
     assert f"chown -R root:wheel {ledger.parent}" in mac.log.read_text()
+
+
+def test_no_value_is_taken_for_a_marker(tmp_path: Path) -> None:
+    """An identifier or a path may have any word of the templates in it."""
+    program = "/opt/STATE/LABEL/spendgate"
+    out = made(tmp_path, mode="proxy", macos_program=program, identifier="com.AGENT.LABEL.IDENTIFIER")
+    text = (out / "macos/install.sh").read_text()
+    assert f"[ -x {program} ]" in text
+    assert "launchctl bootout system/com.AGENT.LABEL.IDENTIFIER.gate " in text
+    assert 'bootstrap "gui/$uid" /Library/LaunchAgents/com.AGENT.LABEL.IDENTIFIER.environment.plist' in text
+    assert "--identifier com.AGENT.LABEL.IDENTIFIER.settings " in (out / "macos/package.sh").read_text()
 
 
 def test_without_its_program_nothing_is_started(out: Path, tmp_path: Path) -> None:

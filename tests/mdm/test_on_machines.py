@@ -66,7 +66,7 @@ def test_what_is_installed_is_verified_and_goes_again(out, tmp_path, system):
     for _ in range(2):
         done = run(here / "install.sh", tmp_path)
         assert (done.returncode, done.stderr) == (0, "")
-    assert (run(here / "verify.sh", tmp_path).returncode, run(here / "verify.sh", tmp_path).stdout) == (0, "")
+    assert (run(here / "verify.sh", tmp_path).returncode, run(here / "verify.sh", tmp_path).stdout) == (0, "in place\n")
     every = files(tmp_path)
     assert len(every) >= 6
     for path in every:
@@ -109,7 +109,7 @@ def test_the_systems_store_has_the_root_and_then_nothing_of_it(out, tmp_path):
     text = own_files.run(tmp_path, STORE, {"MADE": str(out / "linux")})
     assert text["before"] == text["after"] != text["installed"]
     assert (out.parent / "root.pem").read_text().strip() in text["bundle"]
-    assert text["verified"] == ""
+    assert text["verified"] == "in place\n"
     assert "-/etc/ssl/certs/spendgate-root.pem\n" in text["told"]
 
 
@@ -130,6 +130,13 @@ printf '#!/bin/sh\nexec "%s" -m spendgate "$@"\n' "$PYTHON" | fake spendgate
 for twice in 1 2; do sh "$MADE/install.sh" >> out 2>&1; done
 stat -c '%a %U' /etc/spendgate/device.pem > mode
 grep -c 'BEGIN CERTIFICATE' /var/lib/spendgate/private/leaves.pem > installed
+sh "$MADE/verify.sh" | grep -v '^not trusted' > verified || true
+cp "$RENEWED" /etc/spendgate/device.pem
+sh "$MADE/verify.sh" | grep -v '^not trusted' > verified-renewed || true
+mv /var/lib/spendgate/private/leaves.pem leaves
+sh "$MADE/verify.sh" | grep -v '^not trusted' > verified-none || true
+mv leaves /var/lib/spendgate/private/leaves.pem
+rm -f leaves
 sh "$MADE/remove.sh" > removed 2>&1
 ls /etc/spendgate > left 2>&1 || true
 rm -r bin
@@ -143,16 +150,18 @@ def test_a_devices_certificates_are_installed_where_they_lie(tmp_path):
     if reason := own_files.why_not():
         pytest.skip(reason)
     (tmp_path / "words").write_text("a long passphrase")
-    ca, issued = tmp_path / "ca", tmp_path / "device.pem"
+    ca, issued, renewed = tmp_path / "ca", tmp_path / "device.pem", tmp_path / "renewed.pem"
     words = ["--passphrase-file", str(tmp_path / "words")]
     for command in (
         ["init", "--out", str(ca), "--name", "Acme GmbH"],
-        ["issue", "--root", str(ca), "--device", "laptop-17", "--new-key", "--out", str(issued)],
+        ["issue", "--root", str(ca), "--device", "laptop-17", "--new-key", "--days", "4", "--out", str(issued)],
+        ["issue", "--root", str(ca), "--device", "laptop-17", "--new-key", "--out", str(renewed)],
     ):
         done = CliRunner().invoke(app, ["ca", "org", *command, *words])
         assert done.exit_code == 0, done.output
     out = made(tmp_path, pem=(ca / "root.pem").read_bytes())
     where = {"MADE": str(out / "linux"), "ISSUED": str(issued), "PYTHON": sys.executable, "PYTHONPATH": ADDON}
+    where["RENEWED"] = str(renewed)
     text = own_files.run(tmp_path, CERTIFICATES, where)
     assert "the gate is not here yet" in text["before"]
     assert text["told"].splitlines() == [
@@ -160,6 +169,25 @@ def test_a_devices_certificates_are_installed_where_they_lie(tmp_path):
     ]  # fmt: skip
     assert (text["mode"], int(text["installed"]) > 10) == ("600 root\n", True), text["out"]
     assert "No such file" in text["left"]
+    ends = "the gate's certificates end within 5 days, or have ended\n"
+    assert text["verified"] == ends
+    assert text["verified-renewed"] == f"not installed: /etc/spendgate/device.pem\n{ends}"
+    assert text["verified-none"] == "no certificates: the gate has none of the organization\n"
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_variables_come_when_what_they_name_is_there(out, system):
+    """Where trust fails the script ends before: a log-in with variables that name no bundle loses every HTTPS host."""
+    text = (out / system / "install.sh").read_text()
+    last = [
+        path
+        for path in ("/etc/profile.d/", "/etc/environment.d/", "environment.sh", "managed-settings.d")
+        if path in text
+    ]
+    trusted = text.index('if [ -z "$to" ]; then trusts; fi\n')
+    assert len(last) >= 2
+    assert all(trusted < text.index(path) for path in last)
+    assert text.index("put /etc/spendgate/root.pem") < trusted
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
@@ -289,7 +317,10 @@ def test_windows_gets_the_same_files(out):
     assert held[places.at("policy.yaml")] == (out.parent / "policy.yaml").read_bytes()
     assert json.loads(held[places.claude_code]) == {"env": {"NODE_EXTRA_CA_CERTS": places.root}}
     assert {*re.findall(r"Path = '(.+?)'; Sha256", detect)} == {*held}
-    assert {*re.findall(r"^    '(.+)'$", powershell(out, "uninstall.ps1"), re.M)} == {*held}
+    uninstall = powershell(out, "uninstall.ps1")
+    assert {*re.findall(r"^    '(.+)'$", uninstall, re.M)} == {*held}
+    assert rf"@('{places.folder}', 'C:\Program Files\ClaudeCode\managed-settings.d')" in uninstall
+    assert 'rm -f "$to"/var/lib/spendgate-doctor/doctor.db\n' in (out / "linux/remove.sh").read_text()
 
 
 def test_windows_puts_nothing_into_a_folder_that_a_person_made(out):

@@ -29,6 +29,7 @@ FAULTS = [
     ({"root": "other.pem"}, "root: 'other.pem' cannot be read"),
     ({"hosts": ["bank.example"]}, "hosts: the root may not sign for bank.example"),
     ({"hosts": ["10.0.0.1"]}, "hosts[1]: '10.0.0.1' is an address"),
+    ({"hosts": ["*.acme.example"]}, "'*.acme.example' is no exact host; allowed: llm.acme.example, since a root signs"),
     ({"hosts": []}, "hosts: an empty list"),
     ({"keys": None}, "keys: is missing; name at least one key"),
     ({"keys": [{"name": "a", "key": "RWabc"}]}, "keys[1].key: is no minisign public key"),
@@ -85,6 +86,13 @@ def test_each_fault_is_named_at_its_place(tmp_path, changes, told):
     assert "spendgate: nothing was made: " in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_a_faulty_url_is_one_fault(tmp_path):
+    """How often it is asked is none of its own."""
+    done = make(write(tmp_path, rollout(policy={"url": "http://a.example/p.yaml", "every": "15m"})), tmp_path / "out")
+    assert "policy.url: " in done.stderr
+    assert "policy.every" not in done.stderr
 
 
 def test_all_faults_are_told_at_once(tmp_path):

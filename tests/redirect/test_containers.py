@@ -173,6 +173,7 @@ def _loopback(account: str) -> tuple[object, ...]:
         pytest.param(("::/0",), id="everything, IPv6"),
         pytest.param(("127.0.0.0/8",), id="this machine"),
         pytest.param(("docker0",), id="an interface"),
+        pytest.param(("172.16.0.0",), id="no width"),
         pytest.param(("172.17.0.1/16",), id="an address with a prefix"),
         pytest.param(("172.17.0.0/16 } accept",), id="a rule"),
         pytest.param(("172.17.0.0/16=",), id="no account"),

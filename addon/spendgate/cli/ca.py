@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
 
 import typer
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
 
-from spendgate.capture import ca_next, issued_files, organization
+from spendgate.capture import ca_next, issued, issued_files, organization
+from spendgate.capture.issued import Issued
 from spendgate.cli import ca_devcontainer, ca_org, ca_trust, ca_verify, in_force
 from spendgate.cli.options import FormatOption, StateOption, refuse_others
 from spendgate.cli.output import Format, emit, emit_json, note, writing
@@ -21,6 +26,11 @@ from spendgate.errors import StateError
 from spendgate.name_constraints import permitted
 from spendgate.providers.registry import Registry
 
+BUNDLES: Final = (
+    Path("/etc/ssl/certs/ca-certificates.crt"),
+    Path("/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem"),
+)
+"""Linux' bundles of all that the system trusts: Debian's and Red Hat's."""
 _commands = typer.Typer(help="The certificate authority of this device, or of an organization.", no_args_is_help=True)
 
 
@@ -49,14 +59,16 @@ def show(state: StateOption = None, fmt: FormatOption = Format.TABLE) -> None:
     content, now = file.read_bytes(), datetime.now(UTC)
     certificate = x509.load_pem_x509_certificate(content)
     names, until = sorted(permitted(certificate)), certificate.not_valid_after_utc
-    trusted, issued = ca_trust.trusted_in(content, file), _issued(found, now)
+    trusted, held = ca_trust.trusted_in(content, file), _issued(found, now)
+    if not trusted:
+        trusted = bundle_with(certificate) or trusted
     facts: dict[str, object] = {
         "certificate": str(file),
         "sha256": certificate.fingerprint(SHA256()).hex(),
         "valid_until": f"{until:%Y-%m-%dT%H:%M:%SZ}",
         "days_left": (until - now).days,
         "of": "organization" if organization.is_organizations(certificate) else "device",
-        **issued,
+        **held,
         **({"next": str(following)} if (following := ca_next.next_to(file)).exists() else {}),
     }
     if fmt is Format.JSON:
@@ -68,16 +80,44 @@ def show(state: StateOption = None, fmt: FormatOption = Format.TABLE) -> None:
 
 
 def _issued(state: paths.State, now: datetime) -> dict[str, object]:
-    """What an organization issued to this device; nothing for a device that signs for itself. Raises StateError."""
-    if not state.leaves.exists():
+    """What an organization issued to this device; nothing for a device that signs for itself, or where this account may not look.
+
+    Raises StateError.
+    """
+    try:
+        state.leaves.lstat()
+        anothers = _is_root() and state.root.stat().st_uid != 0
+        found = _read_by_root(state) if anothers else issued_files.load(state)
+    except (FileNotFoundError, PermissionError):
         return {}
-    found = issued_files.load(state)
     return {
         "device": found.device,
         "issued_hosts": len(found.leaves),
         "issued_until": f"{found.term.dies:%Y-%m-%dT%H:%M:%SZ}",
         "issued_days_left": found.term.days_left(now),
     }
+
+
+def _read_by_root(state: paths.State) -> Issued:
+    """Root looks at what is the gate's account's. Raises StateError, as `issued_files.load`."""
+    file, owner = state.leaves, state.root.stat().st_uid
+    if not stat.S_ISREG(file.lstat().st_mode) or file.lstat().st_uid != owner:
+        raise StateError(f"{file} is not the gate's own file, of uid {owner}: {issued_files.REMEDY}")
+    try:
+        return issued.read(file.read_bytes())
+    except ValueError as fault:
+        raise StateError(f"{file} {fault}: {issued_files.REMEDY}") from fault
+
+
+def _is_root() -> bool:
+    asked: Callable[[], int] | None = getattr(os, "geteuid", None)
+    return asked is not None and asked() == 0
+
+
+def bundle_with(certificate: x509.Certificate, bundles: Sequence[Path] = BUNDLES) -> list[str]:
+    """The system's bundle that has this certificate, by whatever name it was put there: an MDM's file is not called as ours."""
+    pem = certificate.public_bytes(Encoding.PEM).strip()
+    return [f"the system's store ({each})" for each in bundles if each.is_file() and pem in each.read_bytes()]
 
 
 @writing()
@@ -90,6 +130,8 @@ def _print(facts: Mapping[str, object], trusted: Sequence[str] | None, names: Se
     if "device" in facts:
         until = f"until {str(facts['issued_until'])[:10]} ({facts['issued_days_left']} days)"
         typer.echo(f"issued       to {facts['device']}, for {facts['issued_hosts']} hosts, {until}")
+    elif facts["of"] == "organization":
+        typer.echo("issued       cannot be read by this account: ask as root, or as the gate's")
     if "next" in facts:
         typer.echo(f"next         {facts['next']}, at the gate's next start: `spendgate ca trust` before that")
     if trusted is not None:

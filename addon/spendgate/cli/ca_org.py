@@ -112,7 +112,9 @@ def init(
     for wild in left_out:
         note(f"{wild} is left out: the root signs for exact hosts alone; name each by --host")
     until = f"{root.certificate.not_valid_after_utc:%Y-%m-%d}"
-    note(f"{out / ROOT_FILE} signs for {len(permitted(root.certificate))} hosts until {until}: trust it, by `mdm make`")
+    note(
+        f"{out / ROOT_FILE} signs for {len(permitted(root.certificate))} hosts until {until}: copy it beside `mdm make`'s file"
+    )
     note(held.said(file) if held else f"{file} is the one key: keep it and its passphrase apart, where no gate runs")
 
 

@@ -138,4 +138,12 @@ def refuse_others(state: paths.State) -> None:
         return
     owner = state.root.stat().st_uid
     if owner != os.geteuid():
-        raise StateError(f"{state.root} belongs to uid {owner}: run this as that account")
+        import pwd  # noqa: PLC0415 - Windows has none
+
+        try:
+            name = pwd.getpwuid(owner).pw_name
+        except KeyError:
+            name = f"'#{owner}'"  # as sudo takes a number
+        raise StateError(
+            f"{state.root} belongs to uid {owner}: run this as that account, by `sudo -u {name} spendgate …`"
+        )

@@ -15,9 +15,11 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 import httpx2
 import truststore
@@ -39,6 +41,8 @@ ANSWER_S, ALL_S = 20.0, 60.0
 """How long one step of an answer, and everything together, may take."""
 SOON_S = (1.0, 10.0)
 """When a gate that starts with its last good copy asks for the first time."""
+_ETAG: Final = re.compile(r'(?:W/)?"[\x21\x23-\x7e]{0,250}"')
+"""RFC 9110, 8.8.3, without the bytes beyond ASCII, which no header of ours can carry; longer ones are no names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,10 @@ class Way:
 
 class Unchanged(Exception):
     """The server says that what we have is the newest."""
+
+
+class _Unfit(ValueError):
+    """An answer that is not taken, in words of ours."""
 
 
 class PolicyUrl:
@@ -69,12 +77,17 @@ class PolicyUrl:
                 return Fetched(self.url, await self._fetched())
         except Unchanged:
             return None
-        except (httpx2.HTTPError, OSError, TimeoutError, ValueError) as fault:
+        except (httpx2.HTTPError, httpx2.InvalidURL, OSError, TimeoutError, ValueError) as fault:
+            self.forget()
             return Fetched(self.url, None, f"cannot be fetched: {_short(fault)}")
 
     def taken(self) -> None:
         """What was fetched last has taken force: only something else is to be sent from now on."""
         self._etag = self._new
+
+    def forget(self) -> None:
+        """A round failed, or what came was refused: only a whole answer shows that it is over, the last good one's, too."""
+        self._etag = ""
 
     async def _fetched(self) -> Bundle:
         proxy = httpx2.Proxy(self._way.proxy, auth=self._way.auth) if self._way.proxy else None
@@ -87,7 +100,7 @@ class PolicyUrl:
             found = Bundle(main, (), signature)
             names = _includes(found, self.url, self._trust)
             if len(names) > FILES_MAX:
-                raise ValueError(f"{len(names)} included files; at most {FILES_MAX}")
+                raise _Unfit(f"{len(names)} included files; at most {FILES_MAX}")
             room, folder = BYTES_MAX_ALL - len(main), self.url.rpartition("/")[0]
             included: list[tuple[str, bytes | None]] = []
             for name in names:
@@ -124,7 +137,9 @@ class Poll(Following):
         if found.fault and before.refused == (f"{found.url}: {found.fault}",):
             return  # it was told
         await self.take(found, changed)
-        if not self.current.refused:
+        if self.current.refused:
+            self._url.forget()
+        else:
             self._url.taken()
 
     def _wait_s(self) -> float:
@@ -148,11 +163,11 @@ def _short(fault: Exception) -> str:
     """What happened, without what a peer wrote."""
     if isinstance(fault, TimeoutError):
         return f"no whole answer in {ALL_S:.0f} s"
-    return str(fault) if isinstance(fault, ValueError) else type(fault).__name__
+    return str(fault) if isinstance(fault, _Unfit) else type(fault).__name__
 
 
 async def _get(http: httpx2.AsyncClient, url: str, bytes_max: int, etag: str = "") -> tuple[bytes, str]:
-    """The body, and the server's name for it. Raises Unchanged, ValueError, httpx2.HTTPError."""
+    """The body, and the server's name for it; "" where that is none. Raises Unchanged, ValueError, httpx2.HTTPError."""
     headers = {"user-agent": "spendgate", "accept-encoding": "identity"}
     if etag:
         headers["if-none-match"] = etag
@@ -160,12 +175,17 @@ async def _get(http: httpx2.AsyncClient, url: str, bytes_max: int, etag: str = "
         if response.status_code == 304 and etag:
             raise Unchanged
         if response.status_code != 200:
-            raise ValueError(f"{url} answers HTTP {response.status_code}")
+            raise _Unfit(f"{url} answers HTTP {response.status_code}")
         if response.headers.get("content-encoding", "identity") != "identity":
-            raise ValueError(f"{url} answers with an encoding that was not asked for")
+            raise _Unfit(f"{url} answers with an encoding that was not asked for")
         body = bytearray()
         async for chunk in response.aiter_raw():
             body += chunk
             if len(body) > bytes_max:
-                raise ValueError(f"{url} answers with more than {bytes_max:,} bytes")
-        return bytes(body), response.headers.get("etag", "")
+                raise _Unfit(f"{url} answers with more than {bytes_max:,} bytes")
+        return bytes(body), named(response.headers.get("etag", ""))
+
+
+def named(etag: str) -> str:
+    """What may be sent again as `If-None-Match`; "" for what is no name of an answer. Pure."""
+    return etag if _ETAG.fullmatch(etag) else ""

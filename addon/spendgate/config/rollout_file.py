@@ -76,7 +76,7 @@ def _rollout(top: Section, folder: Path, now: datetime) -> Rollout | None:
     contact = _contact(top)
     stage = top.parsed("stage", lambda text: Stage(known_word(text, tuple(Stage))), required=True)
     mode = top.parsed("mode", lambda text: Mode(known_word(text, tuple(Mode))), required=True)
-    named = top.names("hosts", host)
+    named = top.names("hosts", _host)
     root = top.parsed("root", lambda text: root_of(beside(folder, text), now), required=True)
     hosts, left_out = _hosts(top, named, root)
     keys = keys_of(top)
@@ -145,7 +145,7 @@ def _policy(top: Section, folder: Path, trust: Trust, stage: Stage | None) -> Fr
     section.done()
     if (url is None) == (path is None) and not top.faults:
         section.fault("url", "exactly one of url and file says where the policy comes from")
-    if every is not None and url is None:
+    if every is not None and not section.has("url"):
         section.fault("every", "belongs to url; a file is pushed by the MDM")
     if url is not None:
         return FromUrl(url, every)
@@ -193,6 +193,14 @@ def _name(text: str) -> str:
     if len(text) > _NAME_MAX or not text.isprintable():
         raise ValueError(f"{shown(text)} is no name; allowed: at most {_NAME_MAX} characters that can be seen")
     return text
+
+
+def _host(text: str) -> str:
+    if "*" in text:
+        raise ValueError(
+            f"{shown(text)} is no exact host; allowed: llm.acme.example, since a root signs for exact hosts"
+        )
+    return host(text)
 
 
 def _identifier(text: str) -> str:

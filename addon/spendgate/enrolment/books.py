@@ -97,10 +97,16 @@ class Page:
         """Whether there is such a device."""
         return self._conn.execute("UPDATE devices SET blocked_ms = ? WHERE name = ?", (now_ms, name)).rowcount == 1
 
-    def lines_since(self, name: str, since_ms: int) -> int:
-        """How many lines a device has."""
-        asked = "SELECT count(*) FROM trail WHERE device = ? AND at_ms >= ?"
+    def issued_since(self, name: str, since_ms: int) -> int:
+        """How often something was issued to a device."""
+        asked = "SELECT count(*) FROM trail WHERE device = ? AND at_ms >= ? AND serial IS NOT NULL"
         return int(self._conn.execute(asked, (name, since_ms)).fetchone()[0])
+
+    def refused_since(self, name: str, address: str, since_ms: int) -> tuple[int, int]:
+        """How many lines of refusals a device has: for this address, and for all."""
+        asked = "SELECT total(address = ?), count(*) FROM trail WHERE device = ? AND at_ms >= ? AND serial IS NULL"
+        here, everywhere = self._conn.execute(asked, (address, name, since_ms)).fetchone()
+        return int(here), int(everywhere)
 
     def write(self, line: Line) -> None:
         """At the trail's end."""

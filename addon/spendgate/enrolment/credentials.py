@@ -23,8 +23,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 
 USES_MOST: Final = 10_000
 DAYS_MOST: Final = 90
-LINES_A_DAY: Final = 10
-"""In the trail, for one device: a laptop asks once or twice in a certificate's life."""
+ISSUES_A_DAY: Final = 10
+"""To one device: a laptop asks once or twice in a certificate's life."""
+COPIED_A_DAY: Final = 10
+COPIED_A_DAY_ALL: Final = 100
+"""Lines of the trail about a copied key of one device, for one address and for all; more of them say nothing new."""
 _PREFIX: Final = "sge_"
 _RENEWAL: Final = b"spendgate renewal 1\n"
 """What a key signs here it signs nowhere else."""

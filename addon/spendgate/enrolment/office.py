@@ -13,7 +13,9 @@ from spendgate.capture.certificates import Signer
 from spendgate.enrolment import messages
 from spendgate.enrolment.books import Books, Line, Page
 from spendgate.enrolment.credentials import (
-    LINES_A_DAY,
+    COPIED_A_DAY,
+    COPIED_A_DAY_ALL,
+    ISSUES_A_DAY,
     Device,
     Issue,
     Refuse,
@@ -72,13 +74,12 @@ class Office:
                 return Refuse(403, "nothing was issued to this device here: enrol it by a credential")
             key = messages.request_of(asked).key
             found = may_renew(known, spki(key), asked.der, asked.secret, now_ms)
-            if isinstance(found, Refuse) and not found.copied:
+            if isinstance(found, Refuse):
+                if found.copied:
+                    _write_copied(page, asked.device, address, now_ms)
                 return found
             if busy := _often(page, asked.device, now_ms):
                 return busy
-            if isinstance(found, Refuse):
-                page.write(Line(now_ms, COPIED, asked.device, address=address))
-                return found
             made = self._signed(asked.device, key, now, _left(found, now_ms, self.life))
             line = Line(
                 now_ms, RENEWED if found.renews else AGAIN, asked.device, None, made.serial, made.until_ms, address
@@ -110,9 +111,17 @@ def _left(found: Issue, now_ms: int, life: timedelta) -> timedelta:
 
 
 def _often(page: Page, device: str, now_ms: int) -> Refuse | None:
-    if page.lines_since(device, now_ms - DAY_MS) < LINES_A_DAY:
+    """What was issued alone counts: who has an old copy of the key must not use up what the right one may ask."""
+    if page.issued_since(device, now_ms - DAY_MS) < ISSUES_A_DAY:
         return None
-    return Refuse(429, f"this device has asked {LINES_A_DAY} times in a day; tomorrow again")
+    return Refuse(429, f"this device has asked {ISSUES_A_DAY} times in a day; tomorrow again")
+
+
+def _write_copied(page: Page, device: str, address: str, now_ms: int) -> None:
+    """In the trail, as far as that says something new."""
+    here, everywhere = page.refused_since(device, address, now_ms - DAY_MS)
+    if here < COPIED_A_DAY and everywhere < COPIED_A_DAY_ALL:
+        page.write(Line(now_ms, COPIED, device, address=address))
 
 
 def _ms(at: datetime) -> int:

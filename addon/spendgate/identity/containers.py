@@ -50,6 +50,8 @@ def ranges(texts: Iterable[str]) -> tuple[Range, ...]:
 def _range(text: str) -> Range:
     written, named, account = text.partition("=")
     try:
+        if "/" not in written:
+            raise ValueError(f"{written} does not say how wide it is (/32 is one address)")
         network = ip_network(written)
     except ValueError as fault:
         raise UsageError(

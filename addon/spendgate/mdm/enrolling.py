@@ -12,6 +12,7 @@ import shlex
 from typing import Final
 
 from spendgate.mdm import launchd
+from spendgate.mdm.filling import filled
 from spendgate.mdm.places import PLACES, System
 from spendgate.mdm.rollout import DeviceName, Enrolment, Rollout
 
@@ -25,6 +26,10 @@ _NAMES: Final = {
     ),
 }
 """What prints a device's name. Linux lets root alone read the serial number."""
+
+
+SOON_DAYS: Final = 5
+"""From here on the check names certificates that end: renewals come weeks before."""
 
 
 def enrols(rollout: Rollout, system: System) -> bool:
@@ -56,11 +61,22 @@ def install(rollout: Rollout, system: System) -> str:
 
 
 def check(rollout: Rollout, system: System) -> str:
-    """A line of the check: whether the gate has certificates of the organization's, by whatever way."""
-    if not enrols(rollout, system):
-        return ""
-    told = "echo 'not enrolled: the gate has no certificates of the organization'; bad=1;"
-    return f'    [ -n "$to" ] || [ -e {_state(system)}/private/leaves.pem ] || {{ {told} }}\n'
+    """Lines of the check: whether the gate, where it is here, has the organization's last certificates, for days yet."""
+    if system is System.MACOS and rollout.macos_program is None:
+        return ""  # where its gate keeps them is not known
+    told = "no certificates: the gate has none of the organization"
+    if enrols(rollout, system):
+        told = "not enrolled: the gate has no certificates of the organization"
+    here = '[ -n "$to" ]' if enrols(rollout, system) else '[ ! -d "$private" ]'
+    words = {
+        "STATE": _state(system),
+        "ISSUED": issued(system),
+        "NONE": told,
+        "NOT_HERE": here,
+        "SOON_S": str(SOON_DAYS * 86_400),
+        "SOON": str(SOON_DAYS),
+    }
+    return filled(_CHECK, words)
 
 
 def remove(rollout: Rollout, system: System) -> str:
@@ -87,28 +103,41 @@ def _filled(template: str, rollout: Rollout, system: System, enrolment: Enrolmen
     linux = system is System.LINUX
     program = "spendgate" if linux else shlex.quote(rollout.macos_program or "")
     words = {
-        "@PROGRAM@": program,
-        "@ACCOUNT@": "spendgate" if linux else launchd.ACCOUNT,
-        "@AS@": f"runuser -u spendgate -- {program}" if linux else f"sudo -u {launchd.ACCOUNT} -- {program}",
-        "@RESTART@": "systemctl try-restart spendgate.service"
+        "PROGRAM": program,
+        "ACCOUNT": "spendgate" if linux else launchd.ACCOUNT,
+        "AS": f"runuser -u spendgate -- {program}" if linux else f"sudo -u {launchd.ACCOUNT} -- {program}",
+        "RESTART": "systemctl try-restart spendgate.service"
         if linux
         else f"launchctl kickstart -k system/{launchd.label(rollout)}",
-        "@AGAIN@": "    systemctl try-restart spendgate.service || true\n" if linux else "",  # launchd's job ends below
-        "@NAME@": _NAMES[system, enrolment.device],
-        "@OFFICE@": shlex.quote(enrolment.office),
-        "@FLEETS@": shlex.quote(enrolment.token or ""),
-        "@STATE@": _state(system),
-        "@TOKEN@": credential(system),
-        "@TRIED@": _tried(system),
-        "@BY_FILE@": f"if [ -f {issued(system)} ]; then :\nel" if linux else "",
-        "@ROOT@": PLACES[system].root,
-        "@HOSTS@": own_hosts(rollout),
+        "AGAIN": "    systemctl try-restart spendgate.service || true\n" if linux else "",  # launchd's job ends below
+        "NAME": _NAMES[system, enrolment.device],
+        "OFFICE": shlex.quote(enrolment.office),
+        "FLEETS": shlex.quote(enrolment.token or ""),
+        "STATE": _state(system),
+        "TOKEN": credential(system),
+        "TRIED": _tried(system),
+        "BY_FILE": f"if [ -f {issued(system)} ]; then :\nel" if linux else "",
+        "ROOT": PLACES[system].root,
+        "HOSTS": own_hosts(rollout),
     }
-    for word, value in words.items():
-        template = template.replace(word, value)
-    return template
+    return filled(template, words)
 
 
+_CHECK: Final = """\
+    private=@STATE@/private
+    if [ -n "$to" ]; then :
+    elif [ ! -f "$private/leaves.pem" ]; then @NOT_HERE@ || { echo '@NONE@'; bad=1; }
+    else
+        # Told by a line of the file's first signature, which no other certificate has.
+        line=$(awk '/END CERTIFICATE/ { print before; exit } { before = last; last = $1 }' @ISSUED@ 2> /dev/null | tr -d '\\r')
+        if [ -n "$line" ] && ! grep -qF -e "$line" "$private/leaves.pem"; then
+            echo 'not installed: @ISSUED@'; bad=1
+        fi
+        if command -v openssl > /dev/null && ! openssl x509 -checkend @SOON_S@ -noout -in "$private/leaves.pem" > /dev/null; then
+            echo "the gate's certificates end within @SOON@ days, or have ended"; bad=1
+        fi
+    fi
+"""
 _INSTALL: Final = """\
 # Enrolment over HTTPS: this device's certificates, once; the gate renews them by itself. A file with them goes before.
 token=@TOKEN@ tried=@TRIED@ private=@STATE@/private

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
 from typing import Final
 
@@ -27,6 +28,7 @@ def index(rollout: Rollout, others: Iterable[Made]) -> Made:
     names = list(others)
     parts = (
         _about(rollout),
+        _THE_GATE,
         _order(rollout, names),
         _MANAGERS,
         _stop(rollout),
@@ -39,9 +41,12 @@ def index(rollout: Rollout, others: Iterable[Made]) -> Made:
 
 def _about(rollout: Rollout) -> str:
     source = (
-        f"fetched from {rollout.policy.url}" if isinstance(rollout.policy, FromUrl) else "pushed with this material"
+        f"fetched from {inert_markdown(rollout.policy.url)}"
+        if isinstance(rollout.policy, FromUrl)
+        else "pushed with this material"
     )
     keys = ", ".join(f"{inert_markdown(key.name)} (`{key.key}`)" for key in rollout.keys)
+    asked = f"{inert_markdown(rollout.contact.name)}, {inert_markdown(rollout.contact.address)}"
     left = ""
     if rollout.left_out:
         left = f"""
@@ -64,7 +69,7 @@ key is in here{certificates.secret(rollout)}. Sign profiles and scripts with you
 | hosts | {len(rollout.hosts)}, listed in `for-people.html`; the root can sign for {len(rollout.signs_for)} and what is under \
 them, and for nothing else |
 | policy | {source}; believed with a signature by {keys} |
-{_upstream(rollout)}{certificates.row(rollout)}| questions | {inert_markdown(rollout.contact.name)}, `{rollout.contact.address}` |
+{_upstream(rollout)}{certificates.row(rollout)}| questions | {asked} |
 {left}"""
 
 
@@ -109,23 +114,54 @@ macOS, each when the one before is in place:
 {len(profiles) + 3}. {last[0]}.
 {len(profiles) + 4}. {last[1]}.
 
-Linux: `linux/install.sh` as root (or `ansible/install.yml`), then the gate: {_on_linux(rollout)}.
-
+{_linux_order(rollout)}
 Windows: the root by Intune's trusted certificate profile where you can, then `windows/intune` as a Win32 app, then \
 the gate. `install.ps1`
 puts the root into `Cert:\\LocalMachine\\Root` where it is not there yet; tell your SOC, whose rules name that (T1553.004).
 
-Then, on every machine, its certificates: until they are installed the gate signs with a CA of its own machine, which \
-nothing here trusts, and capture fails
-on certificates. {certificates.step(rollout)}"""
+**On every machine its certificates come before capture**: until they are installed the gate signs with a CA of its own \
+machine, which nothing here trusts, and every
+call to a provider that is led to it fails. {certificates.step(rollout)}"""
 
 
-def _on_linux(rollout: Rollout) -> str:
+def _linux_order(rollout: Rollout) -> str:
+    """Nothing is led to a gate that has no certificates yet."""
+    steps = [
+        "the gate's package: `apt install ./spendgate_VERSION_ARCHITECTURE.deb`; it starts nothing",
+        "`linux/install.sh` as root (or `ansible/install.yml`), then daily",
+    ]
+    if rollout.mode is Mode.TRANSPARENT:
+        steps.append(f"the gate, to which nothing is led yet: {_on_linux(rollout, '')}")
+    else:
+        steps.append(f"the gate: {_on_linux(rollout, f' --port {rollout.port}')}")
+    steps.append("its certificates, as below; `spendgate ca show --state /var/lib/spendgate` tells their end")
+    if rollout.mode is Mode.TRANSPARENT:
+        steps.append(f"capture: {_on_linux(rollout, ' --mode transparent')}")
+    numbered = "".join(f"{number}. {step}.\n" for number, step in enumerate(steps, 1))
+    return f"Linux, each when the one before is in place:\n\n{numbered}"
+
+
+def _on_linux(rollout: Rollout, way: str) -> str:
     """What starts the gate there."""
-    policy = f" --policy {PLACES[System.LINUX].at(rollout.policy.name)}" if isinstance(rollout.policy, FromFile) else ""
-    upstream = f" --upstream {rollout.upstream}" if rollout.upstream else ""
-    way = f"--port {rollout.port}" if rollout.mode is Mode.PROXY else "--mode transparent"
-    return f"`spendgate service install {way}{upstream}{policy}`"
+    policy = ""
+    if isinstance(rollout.policy, FromFile):
+        policy = f" --policy {shlex.quote(PLACES[System.LINUX].at(rollout.policy.name))}"
+    upstream = f" --upstream {shlex.quote(rollout.upstream)}" if rollout.upstream else ""
+    return f"`spendgate service install{way}{upstream}{policy}`"
+
+
+_THE_GATE: Final = """\
+## The gate itself
+
+It is not in this material, which is what surrounds it:
+
+| system | how it gets there |
+| --- | --- |
+| Debian, Ubuntu | the package `spendgate_VERSION_ARCHITECTURE.deb`, made by `scripts/package` in a checkout; your MDM brings it |
+| other Linux | no package; a Python environment that root alone writes, whose `spendgate` installs the service |
+| macOS | the package that `scripts/package` makes on a Mac, for `/opt/spendgate`; never run on a Mac |
+| Windows | no package and no service are built; `spendgate run` was never run there |
+"""
 
 
 _MANAGERS: Final = """\
@@ -145,7 +181,9 @@ Where a Mac's MDM takes packages rather than scripts, `macos/package.sh`, run on
 -ExecutionPolicy Bypass -File install.ps1`, the same with `uninstall.ps1`; detection `detect.ps1`, not \
 as a 32-bit process | remediation: `remediation-detect.ps1` and `install.ps1`, 64-bit, as \
 system |
-| Fleet | `fleet/spendgate.yml`; older servers call the key `macos_settings.custom_settings` | in the same file | its policy |
+| Fleet | `fleet/spendgate.yml`; older servers call the key `macos_settings.custom_settings` | in the same file: \
+Fleet knows a script by its file's name, so `fleet/` has each by one of its own; what `doctor` found on Linux: \
+`fleet/agent-options.yml` | its policies |
 | Ansible | - | `ansible/install.yml`, `ansible/remove.yml` | in the play |
 """
 
@@ -154,7 +192,8 @@ def _stop(rollout: Rollout) -> str:
     if rollout.mode is Mode.TRANSPARENT:
         capture = (
             "macOS: withdraw `3-transparent-proxy`, then `2-system-extension`, which deactivates the extension. Linux:"
-            " `spendgate service stop`. Windows: stop the gate"
+            " `spendgate service stop`, until the machine's next start, which captures again; for good"
+            " `spendgate service uninstall --keep-ledger`. Windows: stop the gate"
         )
     else:
         capture = (
@@ -180,7 +219,11 @@ Capture first, trust last, or tools meet a certificate that they do not know:
 2. `macos/remove.sh`, `linux/remove.sh`, `uninstall.ps1`. Where it was enrolled, `remove.sh` takes its certificates, and \
 at the office `spendgate ca org revoke --device NAME` ends renewals. Restart: programs that still run keep variables that name \
 files which are gone.
-3. The gate and its state directory; the ledger is in it. Linux: `spendgate service uninstall`.
+3. The gate and its state directory; the ledger is in it. Linux: `spendgate service uninstall`, then \
+`apt purge spendgate`. macOS: `sh /opt/spendgate/uninstall.sh`, where its package was installed.
+   What you put down by hand, no script takes: `/etc/codex/managed_config.toml`, people's `settings.json`, the \
+configuration in `/etc/osquery/osquery.conf.d` and the entry of cron
+   that runs `doctor --osquery`, Fleet's `agent_options`, `/etc/credstore/SPENDGATE_UPSTREAM_AUTH`.
 4. The profiles that are left, `root` last. Where Intune pushed the root: its profile. `verify.sh` then names all \
 files as missing.
 """

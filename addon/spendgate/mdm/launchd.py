@@ -13,6 +13,7 @@ import shlex
 from collections.abc import Sequence
 from typing import Final
 
+from spendgate.mdm.filling import filled
 from spendgate.mdm.places import PLACES, System
 from spendgate.mdm.rollout import FromFile, Rollout
 
@@ -86,12 +87,12 @@ def install(rollout: Rollout) -> str:
 
 def account(program: str) -> str:
     """Shell that makes the account and its folder, where the program is there."""
-    return _ACCOUNT.replace("PROGRAM", shlex.quote(program)).replace("STATE", shlex.quote(STATE))
+    return filled(_ACCOUNT, {"PROGRAM": shlex.quote(program), "STATE": shlex.quote(STATE)})
 
 
 def start(named: str) -> str:
     """Shell that starts the job where it is another, or is not there."""
-    return _START.replace("LABEL", named)
+    return filled(_START, {"LABEL": named})
 
 
 def check(rollout: Rollout) -> str:
@@ -102,9 +103,8 @@ def check(rollout: Rollout) -> str:
 
 def remove(rollout: Rollout) -> str:
     """Shell that runs before they are taken away. The ledger stays, root's alone: bills come after a laptop is given back."""
-    kept = "if [ -d STATE ]; then chown -R root:wheel STATE; chmod 0700 STATE; fi\n".replace(
-        "STATE", shlex.quote(STATE)
-    )
+    state = shlex.quote(STATE)
+    kept = f"if [ -d {state} ]; then chown -R root:wheel {state}; chmod 0700 {state}; fi\n"
     lines = f"{end(label(rollout))}{kept}{UNMADE}".splitlines()
     return "\n".join(['if [ -z "$to" ]; then', *(f"    {line}" for line in lines), "fi\n"])
 
@@ -115,7 +115,7 @@ def end(named: str) -> str:
 
 
 _ACCOUNT: Final = f"""\
-[ -x PROGRAM ] || {{ echo 'the gate is not there yet: 'PROGRAM >&2; exit 1; }}
+[ -x @PROGRAM@ ] || {{ echo 'the gate is not there yet: '@PROGRAM@ >&2; exit 1; }}
 if ! dscl . -read /Users/{ACCOUNT} UniqueID > /dev/null 2>&1; then # no shell, no home, no password
     id=400
     while dscl . -search /Users UniqueID "$id" | grep -q . || dscl . -search /Groups PrimaryGroupID "$id" | grep -q .; do
@@ -132,13 +132,16 @@ if ! dscl . -read /Users/{ACCOUNT} UniqueID > /dev/null 2>&1; then # no shell, n
     dscl . -create /Users/{ACCOUNT} IsHidden 1
     dscl . -create /Users/{ACCOUNT} UniqueID "$id" # last: what was broken off is begun again
 fi
-mkdir -p STATE
-chown -R {ACCOUNT}:{ACCOUNT} STATE
-chmod 0711 STATE
+if [ ! -d @STATE@ ] || [ "$(find @STATE@ -prune -user 0)" ]; then
+    # New, or root's since a removal; never while the gate may write there. A file with another name elsewhere is left alone.
+    mkdir -p @STATE@
+    find @STATE@ \\( -type d -o -type f -links 1 \\) -exec chown -h {ACCOUNT}:{ACCOUNT} {{}} +
+    chmod 0711 @STATE@
+fi
 """
 _START: Final = """\
-if [ "$was" != "$(cksum < "$job")" ] || ! launchctl print system/LABEL > /dev/null 2>&1; then
-    launchctl bootout system/LABEL 2> /dev/null || true
+if [ "$was" != "$(cksum < "$job")" ] || ! launchctl print system/@LABEL@ > /dev/null 2>&1; then
+    launchctl bootout system/@LABEL@ 2> /dev/null || true
     tries=0
     until launchctl bootstrap system "$job" 2> /dev/null; do # not while the old one still ends: ExitTimeOut seconds at most
         tries=$((tries + 1))

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from spendgate.mdm.filling import filled
 from spendgate.mdm.interface import Made
 from spendgate.mdm.rollout import Rollout
 
@@ -18,7 +19,7 @@ NAME: Final = "spendgate-settings.pkg"
 
 def macos_package(rollout: Rollout) -> Iterator[Made]:
     """The script."""
-    content = _SCRIPT.replace("IDENTIFIER", rollout.named("settings")).encode()
+    content = filled(_SCRIPT, {"IDENTIFIER": rollout.named("settings")}).encode()
     yield Made(
         "macos/package.sh", content, f"run on a Mac: makes {NAME}, which runs `install.sh`, signed by your identity"
     )
@@ -41,7 +42,7 @@ trap 'rm -rf "$work"' EXIT
 mkdir "$work/empty" "$work/scripts"
 cp "$here/install.sh" "$work/scripts/postinstall"
 chmod 0755 "$work/empty" "$work/scripts" "$work/scripts/postinstall"
-pkgbuild --root "$work/empty" --scripts "$work/scripts" --identifier IDENTIFIER --version "$version" "$work/component.pkg"
+pkgbuild --root "$work/empty" --scripts "$work/scripts" --identifier @IDENTIFIER@ --version "$version" "$work/component.pkg"
 set -- --package "$work/component.pkg"
 [ -z "$identity" ] || set -- "$@" --sign "$identity"
 productbuild "$@" "$here/{NAME}"

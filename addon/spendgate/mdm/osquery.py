@@ -30,10 +30,14 @@ a tool's `path`, which osquery has."""
 
 def osquery(rollout: Rollout) -> Iterator[Made]:
     """For osquery's folder of configurations."""
-    tables = {name: _table(name, columns) for name, columns in TABLES.items()}
-    content = json.dumps({"auto_table_construction": tables}, indent=2) + "\n"
+    content = json.dumps({"auto_table_construction": tables()}, indent=2) + "\n"
     about = f"for /etc/osquery/osquery.conf.d: tables of what `spendgate doctor --osquery {FILE}` found last, run hourly as root"
     yield Made("linux/osquery.conf", content.encode(), about)
+
+
+def tables() -> dict[str, dict[str, object]]:
+    """The automatic tables, as osquery's configuration names them; Fleet's server hands out the same words."""
+    return {name: _table(name, columns) for name, columns in TABLES.items()}
 
 
 def _table(name: str, columns: tuple[str, ...]) -> dict[str, object]:

@@ -27,6 +27,8 @@ class Placed:
 
     path: str
     content: bytes
+    last: bool = False
+    """Whether it makes programs use the others: it comes when they can be used."""
 
 
 def placed(rollout: Rollout, system: System) -> tuple[Placed, ...]:
@@ -40,14 +42,15 @@ def _placed(rollout: Rollout, system: System) -> Iterator[Placed]:
     yield Placed(places.trust, trust(rollout))
     for name, content in policy_files(rollout):
         yield Placed(places.at(name), content)
-    yield Placed(places.claude_code, tools.claude_code(rollout, system))
+    yield Placed(places.claude_code, tools.claude_code(rollout, system), last=True)
     held = sorted(variables(rollout, system).items())
     if system is System.LINUX:
-        yield Placed(PROFILE_D, _lines(f"export {name}={shlex.quote(value)}" for name, value in held))
-        yield Placed(ENVIRONMENT_D, _lines(f'{name}="{value}"' for name, value in held))
+        yield Placed(PROFILE_D, _lines(f"export {name}={shlex.quote(value)}" for name, value in held), last=True)
+        yield Placed(ENVIRONMENT_D, _lines(f'{name}="{value}"' for name, value in held), last=True)
     elif system is System.MACOS:
-        yield Placed(ENVIRONMENT_SH, _lines(f"launchctl setenv {name} {shlex.quote(value)}" for name, value in held))
-        yield Placed(agent_path(rollout), _agent(rollout))
+        shown = (f"launchctl setenv {name} {shlex.quote(value)}" for name, value in held)
+        yield Placed(ENVIRONMENT_SH, _lines(shown), last=True)
+        yield Placed(agent_path(rollout), _agent(rollout), last=True)
         if rollout.macos_program is not None:
             yield Placed(launchd.path(rollout), launchd.job(rollout))
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from hashlib import sha256
 from typing import Final
 
-from spendgate.mdm import enrolling, launchd
+from spendgate.mdm import enrolling, launchd, osquery
 from spendgate.mdm.interface import Made
 from spendgate.mdm.placed import Placed, agent_label, agent_path, placed
 from spendgate.mdm.places import PLACES, System
@@ -26,6 +26,8 @@ _JAVA_PEM: Final = "/etc/ssl/certs/spendgate-root.pem"
 ISSUED: Final = enrolling.issued(System.LINUX)
 _STATE: Final = enrolling.LINUX_STATE
 _REDHAT: Final = "/etc/pki/ca-trust/source/anchors/spendgate-root.pem"
+ANCHORS: Final = (_DEBIAN, _REDHAT)
+"""Where the root lies for Linux' trust stores, byte for byte."""
 _PUT: Final = """\
 put() { # PATH: standard input becomes this file, all or not at all
     mkdir -p "$to$(dirname "$1")"
@@ -51,7 +53,7 @@ def unix(rollout: Rollout) -> Iterator[Made]:
         yield Made(f"{folder}/remove.sh", _remove(rollout, system, every), "takes all of it away; restart afterwards")
 
 
-def verify(rollout: Rollout, system: System, *, last: str = "check") -> bytes:
+def verify(rollout: Rollout, system: System, *, last: str = "check && echo 'in place'") -> bytes:
     """The check. `last`: what is done with it, in sh."""
     daemon = launchd.check(rollout) if system is System.MACOS and rollout.macos_program is not None else ""
     lines = [f"    one {shlex.quote(each.path)} {sha256(each.content).hexdigest()}" for each in placed(rollout, system)]
@@ -87,45 +89,61 @@ def _trusted(rollout: Rollout, system: System) -> str:
 
 
 def _install(rollout: Rollout, system: System, every: tuple[Placed, ...]) -> bytes:
-    files = "".join(_heredoc(each) for each in every)
-    after = _MACOS_AFTER if system is System.MACOS else _LINUX_AFTER.replace("@HOSTS@", enrolling.own_hosts(rollout))
-    filled = after.replace("LABEL", agent_label(rollout)).replace("AGENT", agent_path(rollout))
+    """Trust and its bundle come before the variables that name them: where they fail, no log-in loses its other hosts."""
+    files, last = ("".join(_heredoc(each) for each in every if each.last is is_last) for is_last in (False, True))
     head = _head(rollout, system, "Puts everything in place. May be run again: it mends what was changed.")
     daemon = system is System.MACOS and rollout.macos_program is not None
-    first, last = (launchd.before(rollout), launchd.install(rollout)) if daemon else ("", "")
+    first, started = (launchd.before(rollout), launchd.install(rollout)) if daemon else ("", "")
+    trusts = _MACOS_TRUSTS if system is System.MACOS else _LINUX_TRUSTS
+    after = _macos_after(rollout) if system is System.MACOS else _linux_after(rollout)
     return (
-        f'{head}{_PUT}{first}{files}[ -z "$to" ] || exit 0\n{filled}{last}{enrolling.install(rollout, system)}'.encode()
-    )
+        f'{head}{_PUT}{trusts}{first}{files}if [ -z "$to" ]; then trusts; fi\n{last}[ -z "$to" ] || exit 0\n'
+        f"{after}{started}{enrolling.install(rollout, system)}"
+    ).encode()
 
 
-_MACOS_AFTER: Final = f"""\
-# For programs that read a bundle instead of the keychain: what the system trusts, and the root.
-bundle=$(mktemp)
-security find-certificate -a -p /System/Library/Keychains/SystemRootCertificates.keychain > "$bundle"
-security find-certificate -a -p /Library/Keychains/System.keychain >> "$bundle"
-cat /etc/spendgate/root.pem >> "$bundle"
-put /etc/spendgate/bundle.pem < "$bundle"
-rm -f "$bundle"
+_MACOS_TRUSTS: Final = """\
+trusts() { # For programs that read a bundle instead of the keychain: what the system trusts, and the root.
+    bundle=$(mktemp)
+    security find-certificate -a -p /System/Library/Keychains/SystemRootCertificates.keychain > "$bundle"
+    security find-certificate -a -p /Library/Keychains/System.keychain >> "$bundle"
+    cat /etc/spendgate/root.pem >> "$bundle"
+    put /etc/spendgate/bundle.pem < "$bundle"
+    rm -f "$bundle"
+}
+"""
+_LINUX_TRUSTS: Final = f"""\
+trusts() {{
+    if command -v update-ca-certificates > /dev/null; then
+        put {_DEBIAN} < /etc/spendgate/root.pem
+        update-ca-certificates > /dev/null
+        bundle=/etc/ssl/certs/ca-certificates.crt
+    elif command -v update-ca-trust > /dev/null; then
+        put {_REDHAT} < /etc/spendgate/root.pem
+        update-ca-trust extract
+        bundle=/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem
+    else
+        echo 'no update-ca-certificates and no update-ca-trust here: put /etc/spendgate/root.pem into the trust store by hand' >&2
+        exit 1
+    fi
+    [ -s "$bundle" ] || {{ echo "$bundle is not there: no variable may name it" >&2; exit 1; }}
+    ln -sfn "$bundle" /etc/spendgate/bundle.pem # the system's own, so that it never grows old
+}}
+"""
+
+
+def _macos_after(rollout: Rollout) -> str:
+    return f"""\
 # Programs that are started from now on have the variables; the agent sets them again at each log-in.
 {_CONSOLE}if [ "$uid" != 0 ]; then
-    launchctl bootout "gui/$uid/LABEL" 2> /dev/null || true
-    launchctl bootstrap "gui/$uid" AGENT
+    launchctl bootout "gui/$uid/{agent_label(rollout)}" 2> /dev/null || true
+    launchctl bootstrap "gui/$uid" {agent_path(rollout)}
 fi
 """
-_LINUX_AFTER: Final = f"""\
-if command -v update-ca-certificates > /dev/null; then
-    put {_DEBIAN} < /etc/spendgate/root.pem
-    update-ca-certificates > /dev/null
-    bundle=/etc/ssl/certs/ca-certificates.crt
-elif command -v update-ca-trust > /dev/null; then
-    put {_REDHAT} < /etc/spendgate/root.pem
-    update-ca-trust extract
-    bundle=/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem
-else
-    echo 'no update-ca-certificates and no update-ca-trust here: put /etc/spendgate/root.pem into the trust store by hand' >&2
-    exit 1
-fi
-ln -sfn "$bundle" /etc/spendgate/bundle.pem # the system's own, so that it never grows old
+
+
+def _linux_after(rollout: Rollout) -> str:
+    return f"""\
 # This device's certificates, of the organization's root. A gate that has them takes newer ones while it runs.
 issued={ISSUED}
 if [ -f "$issued" ]; then
@@ -133,7 +151,8 @@ if [ -f "$issued" ]; then
     chmod 0600 "$issued" # it may have the device's key
     if command -v spendgate > /dev/null && [ -d {_STATE} ] && id -u spendgate > /dev/null 2>&1; then
         first=; [ -e {_STATE}/private/leaves.pem ] || first=1
-        runuser -u spendgate -- spendgate ca org install - --root /etc/spendgate/root.pem@HOSTS@ --state {_STATE} < "$issued"
+        runuser -u spendgate -- spendgate ca org install - --root /etc/spendgate/root.pem{enrolling.own_hosts(rollout)} \
+--state {_STATE} < "$issued"
         [ -z "$first" ] || systemctl try-restart spendgate.service
     else
         echo 'the gate is not here yet: run this again after `spendgate service install`, for its certificates' >&2
@@ -161,10 +180,13 @@ fi
             text += launchd.remove(rollout)
         paths.append("/etc/spendgate/bundle.pem")
     else:
-        paths += ["/etc/spendgate/bundle.pem", ISSUED, _DEBIAN, _REDHAT]
+        paths += ["/etc/spendgate/bundle.pem", ISSUED, _DEBIAN, _REDHAT, osquery.FILE]
     text += "".join(f'rm -f "$to"{shlex.quote(path)}\n' for path in paths)
     drop_ins = PLACES[system].claude_code.rpartition("/")[0]
-    for folder in (drop_ins, drop_ins.rpartition("/")[0], PLACES[system].folder):
+    folders = [drop_ins, drop_ins.rpartition("/")[0], PLACES[system].folder]
+    if system is System.LINUX:
+        folders.append(osquery.FILE.rpartition("/")[0])
+    for folder in folders:
         text += f'rmdir "$to"{shlex.quote(folder)} 2> /dev/null || true # what others put there stays\n'
     if system is System.LINUX:
         text += f"""\

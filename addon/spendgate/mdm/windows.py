@@ -76,6 +76,8 @@ foreach ($name in $Variables.Keys) {{
 
 def _uninstall(rollout: Rollout) -> bytes:
     paths = [f"    {_quoted(each.path)}" for each in placed(rollout, _SYSTEM)]
+    places = PLACES[_SYSTEM]
+    folders = ", ".join(map(_quoted, (places.folder, places.claude_code.rpartition(places.separator)[0])))
     return _text(
         _head(rollout, "Takes everything away, variables first. May be run again. Restart afterwards."),
         _lists("Paths", paths) + _variables(rollout),
@@ -90,6 +92,11 @@ if (Test-Path -Path {_quoted(_in_store(rollout))}) {{
 }}
 foreach ($path in $Paths) {{
     if (Test-Path -LiteralPath $path) {{ Remove-Item -LiteralPath $path -Force }}
+}}
+foreach ($folder in @({folders})) {{ # what others put there stays
+    if ((Test-Path -LiteralPath $folder) -and @(Get-ChildItem -LiteralPath $folder -Force).Count -eq 0) {{
+        Remove-Item -LiteralPath $folder -Force
+    }}
 }}
 """,
     )
