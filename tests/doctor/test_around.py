@@ -70,7 +70,7 @@ GATES = Gates(frozenset({10}), 900, frozenset({8443}))
             id="led to a gate whose process is not seen",
         ),
         pytest.param([Connection(("127.0.0.1", 5000), ("127.0.0.1", 443), 7)], 0, id="of this machine"),
-        pytest.param([Connection(("192.168.1.2", 5000), ("203.0.113.5", 8080), 7)], 0, id="another port"),
+        pytest.param([Connection(("192.168.1.2", 5000), ("203.0.113.5", 8443), 7)], 1, id="another port"),
     ],
 )
 def test_outward(sockets: Sequence[Connection], going: int) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from spendgate.capture.coverage import FAILED, Gap
 from spendgate.capture.unreached import REMEDIES
-from spendgate.cli.captured import CHOSEN, TRUST
+from spendgate.cli.captured import CHOSEN, TRUST, UNSURE
 from spendgate.cli.health import Health
 from spendgate.cli.report import Report
 from spendgate.doctor.interface import Check, State
@@ -133,4 +133,7 @@ def _unread(row: dict[str, Any]) -> Check:
     remedy = _UNREAD.get(Gap(row["reason"]), _ANY) if row["reason"] in set(Gap) else _ANY
     says = f"{counted(row['count'], 'connection')} of {row['account']}'s {row['tool']} to {row['host']}"
     says += f" {'was' if row['count'] == 1 else 'were'} not read: {row['reason']}"
+    if row["reason"] in UNSURE:
+        # Most are a CDN's other customers, which nobody can mend; what is not shows on the provider's bill.
+        return Check("coverage", str(row["tool"]), State.UNSEEN, says)
     return Check("coverage", str(row["tool"]), State.FINDING, says, remedy)

@@ -61,7 +61,7 @@ def table() -> tuple[Connection, ...]:
 def outward(
     sockets: Sequence[Connection], gates: Gates, owner: Callable[[Connection], int | None] | None = None
 ) -> tuple[Connection, ...]:
-    """Those to other machines' port 443 that no gate has: neither its own, nor one that it was led. `owner`: the account of a
+    """Those to other machines, at whichever port, that no gate has: neither its own, nor one that it was led. `owner`: the account of a
     socket whose process is not seen; a socket of anybody else at a port like the gate's hides nothing."""
     owner = owner or _owner_of(gates)
     led = {
@@ -70,10 +70,11 @@ def outward(
         if each.local[1] in gates.listeners
         and (each.pid in gates.pids if each.pid is not None else owner(each) == gates.uid)
     }
+    here = {each.local[0] for each in sockets}
     return tuple(
         each
         for each in sockets
-        if each.remote[1] == 443
+        if each.remote[0] not in here
         and not ipaddress.ip_address(each.remote[0]).is_loopback
         and each.pid not in gates.pids
         and each.local not in led
