@@ -254,3 +254,21 @@ def test_a_foreign_unit_of_that_name_is_left_alone(laptop: Machine) -> None:
         assert "/bin/true" in laptop.run("cat", unit).stdout
     finally:
         laptop.run("rm", unit, check=True)
+
+
+@pytest.mark.heavy
+def test_none_of_its_certificates_is_trusted_after_it(laptop: Machine) -> None:
+    """Not the one from before a rotation either; by the system's own programs."""
+    anchors = ("sh", "-c", "ls /usr/local/share/ca-certificates /etc/ssl/certs | grep -c '^spendgate-'")
+    laptop.spendgate("service", "install")
+    for words in (("trust",), ("rotate",), ("trust",)):
+        done = laptop.spendgate("ca", *words, "--state", "/var/lib/spendgate")
+        assert done.returncode == 0, done.stderr
+    assert int(laptop.run(*anchors).stdout) >= 4
+    laptop.run("systemctl", "restart", "spendgate", check=True)
+
+    removed = laptop.spendgate("service", "uninstall")
+
+    assert removed.returncode == 0, removed.stderr
+    assert int(laptop.run(*anchors).stdout) == 0
+    assert laptop.run("test", "-e", "/var/lib/spendgate-trusted").returncode != 0
