@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
 from cli.kit import app
+from spendgate.cli import auto_mode
 from spendgate.errors import UsageError
 
 
@@ -28,3 +30,29 @@ def test_what_would_be_ignored_is_wrong_usage(tmp_path: Path, words: tuple[str, 
     assert isinstance(result.exception, UsageError)
     assert told in str(result.exception)
     assert not (tmp_path / "state").exists()
+
+
+@pytest.mark.parametrize(
+    ("lacks", "mode", "why"),
+    [
+        ({}, "transparent", "root and nftables are here, and the account spendgate"),
+        ({"linux": False}, "regular", "only Linux"),
+        ({"root": False}, "regular", "need root"),
+        ({"nft": False}, "regular", "nftables (`nft`) is not here"),
+        ({"account": None}, "regular", "account is not here"),
+    ],
+    ids=["all", "no Linux", "no root", "no nft", "no account"],
+)
+def test_auto_is_transparent_where_all_is_here(lacks: dict[str, Any], mode: str, why: str) -> None:
+    """And says what is not."""
+    found = auto_mode.chosen(**({"linux": True, "root": True, "nft": True, "account": "spendgate"} | lacks))
+    assert found.mode == mode
+    assert why in found.why
+
+
+def test_auto_is_one_way_alone() -> None:
+    """Beside another mode it would choose nothing."""
+    assert auto_mode.here(("regular",), "spendgate") is None
+    for modes in (("auto", "socks5"), ("auto@9000",)):
+        with pytest.raises(UsageError, match="--mode auto chooses one way"):
+            auto_mode.here(modes, "spendgate")

@@ -9,8 +9,10 @@ from typing import Annotated
 
 import typer
 
+from spendgate.cli import auto_mode
 from spendgate.cli.attending import socket_of
 from spendgate.cli.options import PolicyOption, SetOption, StateOption, port_from, refuse_passwords
+from spendgate.cli.output import note
 from spendgate.cli.transparent import ACCOUNT, TRANSPARENT, beside_services, by_root
 from spendgate.cli.until_stopped import until_stopped
 from spendgate.cli.wanted import Wanted
@@ -23,7 +25,8 @@ ModeOption = Annotated[
     list[str] | None,
     typer.Option(
         "--mode",
-        help="How traffic comes: regular (default), transparent, local:…, upstream:…, reverse:…, socks5. Several at once,"
+        help="How traffic comes: regular (default), transparent, auto (transparent where root and nftables are here),"
+        " local:…, upstream:…, reverse:…, socks5. Several at once,"
         " each at its own MODE@PORT. What is redirected goes out through the proxy of upstream:…, too, whose user and"
         f" password are {UPSTREAM_AUTH}'s.",
     ),
@@ -96,6 +99,9 @@ def run(
 ) -> None:
     """Capture, decide and record until stopped. Prints one line `ready …` on stderr when it accepts connections."""
     modes = tuple(mode or ["regular"])
+    if automatic := auto_mode.here(modes, account or ACCOUNT):
+        note(f"--mode auto: {automatic.mode}, since {automatic.why}")
+        modes = (automatic.mode,)
     _refuse_unclear_ports(modes, port)
     sets = (*refuse_passwords(set_), *_proxy_login(modes))
     found = paths.find(state)

@@ -1,0 +1,61 @@
+"""`run --mode auto`: transparent where this machine and whoever asks can do it, else regular."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from dataclasses import dataclass
+from typing import Final
+
+from spendgate.cli.transparent import TRANSPARENT
+from spendgate.errors import UsageError
+
+AUTO: Final = "auto"
+REGULAR: Final = "regular"
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A mode, and why, in words that follow "since"."""
+
+    mode: str
+    why: str
+
+
+def chosen(*, linux: bool, root: bool, nft: bool, account: str | None) -> Chosen:
+    """By what is here. `nft`: whether its program is; `account`: the gate's, None where there is none of its name. Pure."""
+    if not linux:
+        return Chosen(REGULAR, "only Linux is captured by rules of this program; a variable or setting names the proxy")
+    if not root:
+        return Chosen(REGULAR, "firewall rules need root; a variable or setting names the proxy")
+    if not nft:
+        return Chosen(REGULAR, "nftables (`nft`) is not here; a variable or setting names the proxy")
+    if account is None:
+        return Chosen(REGULAR, "the gate's account is not here (mdm/README.md, Linux, by hand)")
+    return Chosen(TRANSPARENT, f"root and nftables are here, and the account {account}")
+
+
+def here(modes: tuple[str, ...], account: str) -> Chosen | None:
+    """What `auto` means on this machine; None where it is not asked for. Raises UsageError beside another mode."""
+    if not any(each.partition("@")[0] == AUTO for each in modes):
+        return None
+    if modes != (AUTO,):
+        raise UsageError("--mode auto chooses one way by itself: give it alone, without @PORT")
+    if sys.platform == "win32":
+        return chosen(linux=False, root=False, nft=False, account=None)
+    return chosen(
+        linux=sys.platform == "linux",
+        root=os.geteuid() == 0,
+        nft=shutil.which("nft") is not None,
+        account=_known(account),
+    )
+
+
+def _known(account: str) -> str | None:
+    import pwd  # noqa: PLC0415 - Windows has none
+
+    try:
+        return pwd.getpwnam(account).pw_name
+    except KeyError:
+        return None
