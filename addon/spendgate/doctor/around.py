@@ -61,8 +61,10 @@ def table() -> tuple[Connection, ...]:
 def outward(
     sockets: Sequence[Connection], gates: Gates, owner: Callable[[Connection], int | None] | None = None
 ) -> tuple[Connection, ...]:
-    """Those to other machines, at whichever port, that no gate has: neither its own, nor one that it was led. `owner`: the account of a
-    socket whose process is not seen; a socket of anybody else at a port like the gate's hides nothing."""
+    """Those to other machines, at whichever port, that no gate has: neither its own, nor one that it was led.
+
+    `owner`: the account of a socket whose process is not seen; a socket of anybody else at a port like the gate's hides nothing.
+    """
     owner = owner or _owner_of(gates)
     led = {
         each.remote
