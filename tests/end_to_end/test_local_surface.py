@@ -165,6 +165,9 @@ def test_the_files_of_a_gate_are_told_with_their_modes(surface: Gate) -> None:
     seen = looked(surface.state, files)
     organizations = {"private/leaves.pem", "private/requested-key.pem", "private/enrolment.json"}
     rare = organizations | {
+        "ca/next-ca-cert.pem",
+        "private/next-ca-key.pem",
+        "gates/alerts.one",
         "gates/purge.one",
         "machine-id",
         "policy/command-*",

@@ -121,10 +121,8 @@ def test_another_name_at_a_providers_address_is_told(village: Village) -> None:
     asked = (
         f"import ssl, socket; c = ssl._create_unverified_context(); s = socket.create_connection(({STANDIN!r}, 443)); "
     )
-    asked += "c.wrap_socket(s, server_hostname='innocent.example')"
-    village.laptop.inside(
-        "setpriv", f"--reuid={person}", "--clear-groups", "python3", "-c", asked, cwd="/"
-    ).communicate()
+    asked += "s = c.wrap_socket(s, server_hostname='innocent.example'); s.recv(1)"
+    client = village.laptop.inside("setpriv", f"--reuid={person}", "--clear-groups", "python3", "-c", asked, cwd="/")
     command = (*PRODUCT, "status", "--state", str(village.state), "--format", "json")
     env = {**os.environ, "PYTHONPATH": str(ROOT / "addon")}
 
@@ -134,6 +132,7 @@ def test_another_name_at_a_providers_address_is_told(village: Village) -> None:
         return [row for row in rows if row["reason"] == "another name at a provider's address"] or None
 
     (row,) = until(look)
+    client.kill()
     assert row["account"] == person
     assert str(row["host"]).endswith(".com")
 
@@ -149,7 +148,8 @@ def test_a_process_that_ends_at_once_is_never_roots(village: Village) -> None:
 
 
 def test_status_asks_through_the_rules(village: Village) -> None:
-    """A canary call to an address that nobody has is led to the gate by the rules alone; without a route it is not health."""
+    """A canary call to an address that nobody has is led to the gate by the rules alone. On a laptop that is offline no call goes
+    that way, and capture is not said to be broken."""
     link = village.laptop.name.replace("sgl", "v")
     status = (*PRODUCT, "status", "--state", str(village.state), "--format", "json")
     env = {**os.environ, "PYTHONPATH": str(ROOT / "addon")}
@@ -159,7 +159,7 @@ def test_status_asks_through_the_rules(village: Village) -> None:
         assert out, err
         return list(json.loads(out)["gate"]["captures_nothing_through"])
 
-    assert silent() == ["transparent"]
+    assert silent() == []
     village.laptop.inside("ip", "route", "add", "192.0.2.0/24", "dev", link).communicate(timeout=PATIENCE_S)
     assert silent() == []
 

@@ -8,6 +8,7 @@ The gate takes it at its next start. A crash at any step leaves what that start 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +19,12 @@ from spendgate.capture import ca_files
 def next_to(file: Path) -> Path:
     """Where that of the next authority lies, by that of the one in use."""
     return file.with_name(f"next-{file.name}")
+
+
+def seen_next(certificate: Path) -> Path | None:
+    """The next authority's certificate, where there is one and this account may see it."""
+    following = next_to(certificate)
+    return following if os.path.exists(following) else None  # noqa: PTH110 - `Path.exists` raises where it may not look
 
 
 def prepare_next(certificate: Path, key: Path, hosts: Iterable[str], now: datetime) -> Path:

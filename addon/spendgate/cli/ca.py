@@ -69,7 +69,7 @@ def show(state: StateOption = None, fmt: FormatOption = Format.TABLE) -> None:
         "days_left": (until - now).days,
         "of": "organization" if organization.is_organizations(certificate) else "device",
         **held,
-        **({"next": str(following)} if (following := ca_next.next_to(file)).exists() else {}),
+        **({"next": str(following)} if (following := ca_next.seen_next(file)) else {}),
     }
     if fmt is Format.JSON:
         emit_json({**facts, "trusted_in": trusted, "signs_for": names})

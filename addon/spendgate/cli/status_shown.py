@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import tzinfo
 from pathlib import Path
 
-from spendgate.capture.ca_next import next_to
+from spendgate.capture.ca_next import seen_next
 from spendgate.cli import awaiting, budget_rows, rates_shown, seats
 from spendgate.cli.captured import Tool
 from spendgate.cli.lines import counted, say, value
@@ -158,7 +158,7 @@ def _print_policy(report: Report, zone: tzinfo) -> None:
         say("", f"captures nothing through {value(way)}: a canary call there was not answered", style="red")
     if said is not None and awaiting.waits_at(said.ca_cert):
         say("", f"{awaiting.SAYS}: {awaiting.REMEDY}", style="red")
-    if said is not None and said.ca_cert and next_to(Path(said.ca_cert)).exists():
+    if said is not None and said.ca_cert and seen_next(Path(said.ca_cert)):
         say(
             "",
             "rotated: `spendgate ca trust`, then restart the gate, which shows the certificate before",
