@@ -15,7 +15,8 @@ _OVER = """
 set -eu
 mkdir -p "$OVER"
 mount -t tmpfs none "$OVER"
-cp -a /etc "$OVER/etc" # a copy, not a layer: what others change in the machine's meanwhile is not seen
+copied() { rm -rf "$OVER/etc"; cp -a /etc "$OVER/etc"; } # not a layer: what others change in the machine's is not seen
+copied 2>"$OVER/said" || copied 2>"$OVER/said" || copied # a lock that was there when it was listed may be gone by now
 mount --bind "$OVER/etc" /etc
 for top in /usr/local /var; do
     mkdir -p "$OVER$top/up" "$OVER$top/work"
