@@ -18,7 +18,7 @@ try:
 finally:
     sys.path.pop(0)
 
-TREE = Path("/work/tree")
+TREE = Path("/build/tree")
 OURS = f"""\
 {TREE}/opt/spendgate/bin/python3.13:
 \t@executable_path/../lib/libpython3.13.dylib (compatibility version 3.13.0, current version 3.13.0)
