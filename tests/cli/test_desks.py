@@ -29,8 +29,9 @@ from spendgate.config.policies import LastGood
 from spendgate.errors import StateError, UsageError
 from spendgate.ledger import mine, outbox
 from spendgate.ledger.audit_log import Line
-from spendgate.ledger.ledger import Ledger, note_beside
+from spendgate.ledger.ledger import Ledger
 from spendgate.ledger.messages import ASK
+from spendgate.ledger.noted import note_beside
 from spendgate.ledger.outbox import Outbox
 from spendgate.ledger.shared_connection import SharedConnection
 from spendgate.sight import Peer

@@ -26,7 +26,8 @@ from spendgate.doctor.interface import Check, State
 from spendgate.ledger.audit_log import Line
 from spendgate.ledger.heads import Finding
 from spendgate.ledger.heads_file import SeenClock
-from spendgate.ledger.ledger import Ledger, note_beside
+from spendgate.ledger.ledger import Ledger
+from spendgate.ledger.noted import note_beside
 from spendgate.ledger.tools_seen import ToolSeen
 from spendgate.window import DAY_MS
 

@@ -13,7 +13,8 @@ from spendgate.config.policy_file import parse_policy
 from spendgate.gate.findings import DAILY, TOLD, Findings, rows
 from spendgate.ledger.audit_log import Line
 from spendgate.ledger.ended_calls import EndedCalls
-from spendgate.ledger.ledger import Ledger, note_beside
+from spendgate.ledger.ledger import Ledger
+from spendgate.ledger.noted import note_beside
 from spendgate.ledger.outbox import Outbox, Trail
 from spendgate.ledger.shared_connection import SharedConnection
 from spendgate.policy import Policy

@@ -39,7 +39,7 @@ from spendgate.config import paths
 from spendgate.errors import StateError
 from spendgate.ledger.audit_log import Line
 from spendgate.ledger.heads_file import HeadsFile, Remembered
-from spendgate.ledger.ledger import note_beside
+from spendgate.ledger.noted import note_beside
 from spendgate.ledger.queries import Reader
 from spendgate.ledger.selecting import Span
 from spendgate.policy import Policy, today_in
