@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from cli.kit import app
+from spendgate.cli import installed_program
 from spendgate.errors import StateError, UsageError
 from spendgate.service import machine
 from spendgate.stores.system import systems
@@ -141,8 +142,8 @@ def test_no_program_that_others_may_change_is_run_as_the_gate(tmp_path: Path) ->
     program.touch()
     program.chmod(0o777)
     with pytest.raises(StateError, match=f"others than root may write {program},.*chown"):
-        installing._check_roots_own(installing.described(installing.Wanted(None, 8080, program)))
-    installing._check_roots_own(installing.described(installing.Wanted(tmp_path, 8080, Path("/bin/sh"))))
+        installed_program.check_program(installing.described(installing.Wanted(None, 8080, program)))
+    installed_program.check_program(installing.described(installing.Wanted(tmp_path, 8080, Path("/bin/sh"))))
 
 
 def test_a_state_directory_on_another_disk_goes_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

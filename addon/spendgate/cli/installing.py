@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import difflib
-import os
-import stat
-import sys
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 import typer
 
 import spendgate
-from spendgate.cli import awaiting, installed_policy, removing
+from spendgate.cli import awaiting, installed_policy, installed_program, removing
 from spendgate.cli.output import note, writing
 from spendgate.config import paths
 from spendgate.config.credentials import UPSTREAM_AUTH
 from spendgate.errors import StateError, UsageError
 from spendgate.redirect.privileges import check_readable, gate_account
 from spendgate.service import machine
-from spendgate.service.unit import MARK, UNIT, Description, File, files, folders, hidden, made_by, units
+from spendgate.service.unit import MARK, UNIT, Description, File, files, folders, made_by, units
 
 RUN_INSTEAD = "start `spendgate run --state DIR --policy FILE` from whatever starts programs there"
 _BACKS_OFF_SINCE = 254
@@ -41,7 +37,7 @@ class Wanted:
 def described(wanted: Wanted, *, backs_off: bool = True) -> Description:
     """What is to be installed. Raises UsageError."""
     policy = None if wanted.policy is None else PurePosixPath(wanted.policy.expanduser().absolute())
-    program = program_of(wanted.program)
+    program = installed_program.program_of(wanted.program)
     state, socket = PurePosixPath(paths.SERVICE_DIRECTORY), PurePosixPath(paths.SOCKET)
     return Description(
         program, state, socket,
@@ -84,8 +80,8 @@ def install(wanted: Wanted) -> None:
     machine.check_systemd(RUN_INSTEAD)
     removing.check_root("install")
     about, missing = _prepared(wanted)
-    _check_seen(about)
-    _check_roots_own(about)
+    installed_program.check_seen(about)
+    installed_program.check_program(about)
     policy = Path(about.policy) if about.policy else None
     if policy is not None:
         installed_policy.check_readable(policy, about.account)
@@ -98,7 +94,7 @@ def install(wanted: Wanted) -> None:
         machine.make_accounts(Path(files(about)[0].path))
         for each in missing:
             note(f"made the {each.replace(':', ' ')}")
-    check_readable(gate_account(about.account), _needed(about))
+    check_readable(gate_account(about.account), installed_program.needed(about))
     for each in removing.drop_units(removing.left_over(about)):
         note(f"WARNING {each}")
     machine.systemctl("daemon-reload")
@@ -190,58 +186,6 @@ def _start(unit: str, *, changed: bool) -> None:
         ) from fault
     after = "; `spendgate service status` asks after it" if unit == UNIT else ""
     note(f"{unit} {'restarted' if was['ActiveState'] == 'active' else 'started'}{after}")
-
-
-def _check_seen(about: Description) -> None:
-    """Raises StateError for what is not there, or where the unit could not see it."""
-    for path in _needed(about):
-        found = Path(path)
-        if not found.exists():
-            raise StateError(f"{path} is not there: the service could not start")
-        for each in (PurePosixPath(found), PurePosixPath(found.resolve())):
-            if folder := hidden(each):
-                raise StateError(
-                    f"{each} is in {folder}, which the service cannot see: "
-                    "install Spendgate and its Python under /opt, and the policy under /etc/spendgate"
-                )
-
-
-def _check_roots_own(about: Description) -> None:
-    """Raises StateError for a program that another account may change. Not for a policy: whom to believe there, the trust file
-    says."""
-    check_roots_own(_needed(replace(about, policy=None)))
-
-
-def check_roots_own(files: Iterable[str]) -> None:
-    """Raises StateError for a file that another account may change: what that writes would run as the gate, and read its ledger
-    and its key."""
-    for path in files:
-        for each in (Path(path), Path(path).resolve()):
-            for part in (each, *each.parents):
-                found = part.stat()
-                if found.st_uid or found.st_mode & stat.S_IWOTH or (found.st_mode & stat.S_IWGRP and found.st_gid):
-                    raise StateError(
-                        f"others than root may write {part}, which the service runs from: they could read its ledger and key; "
-                        f"chown -R 0:0 {part}; chmod -R go-w {part}; or install it anew as root, for instance under /opt"
-                    )
-
-
-def _needed(about: Description) -> tuple[str, ...]:
-    """Files that the service starts from."""
-    return (*started_from(about.program), *((str(about.policy),) if about.policy else ()))
-
-
-def started_from(program: tuple[str, ...]) -> tuple[str, ...]:
-    """With its Python and what it needs; of a program that was named, that alone."""
-    own = (os.__file__, spendgate.__file__, typer.__file__)
-    return (program[0], *(own if len(program) > 1 else ()))
-
-
-def program_of(chosen: Path | None) -> tuple[str, ...]:
-    """The words that start `--program`, or the spendgate that runs this."""
-    if chosen is None:
-        return (sys.executable, "-I", "-m", "spendgate")
-    return (str(chosen.expanduser().absolute()),)
 
 
 def _commands(about: Description, root: Path | None) -> tuple[str, ...]:

@@ -43,6 +43,31 @@ ContainersOption = Annotated[
     ),
 ]
 PORT_REDIRECTED = 8443
+PolicyOption = Annotated[
+    Path | None,
+    typer.Option("--policy", metavar="FILE", help="The policy file; without it the default policy."),
+]
+RedirectPortOption = Annotated[
+    int | None,
+    typer.Option(
+        "--redirect-port",
+        parser=port_from(1, "--redirect-port"),
+        metavar="PORT",
+        help=f"transparent: where redirected connections come in, on loopback (default {PORT_REDIRECTED}).",
+    ),
+]
+UpstreamOption = Annotated[
+    str | None,
+    typer.Option(
+        "--upstream",
+        metavar="http://HOST:PORT",
+        help=f"The proxy that all goes out through; its USER:PASSWORD in /etc/credstore/{UPSTREAM_AUTH}, root's alone.",
+    ),
+]
+ProgramOption = Annotated[
+    Path | None,
+    typer.Option("--program", metavar="PATH", help="The spendgate that is to be started; else the one that runs this."),
+]
 
 
 class Mode(StrEnum):
@@ -59,10 +84,7 @@ def register(app: typer.Typer) -> None:
 
 @_commands.command()
 def install(
-    policy: Annotated[
-        Path | None,
-        typer.Option("--policy", metavar="FILE", help="The policy file; without it the default policy."),
-    ] = None,
+    policy: PolicyOption = None,
     port: Annotated[
         int, typer.Option("--port", parser=port_from(1), metavar="PORT", help="The proxy's port on loopback.")
     ] = 8080,
@@ -72,30 +94,10 @@ def install(
             "--mode", help="regular: by the proxy alone. transparent: by firewall rules, too, without their doing."
         ),
     ] = Mode.REGULAR,
-    redirect_port: Annotated[
-        int | None,
-        typer.Option(
-            "--redirect-port",
-            parser=port_from(1, "--redirect-port"),
-            metavar="PORT",
-            help=f"transparent: where redirected connections come in, on loopback (default {PORT_REDIRECTED}).",
-        ),
-    ] = None,
-    upstream: Annotated[
-        str | None,
-        typer.Option(
-            "--upstream",
-            metavar="http://HOST:PORT",
-            help=f"The proxy that all goes out through; its USER:PASSWORD in /etc/credstore/{UPSTREAM_AUTH}, root's alone.",
-        ),
-    ] = None,
+    redirect_port: RedirectPortOption = None,
+    upstream: UpstreamOption = None,
     containers: ContainersOption = None,
-    program: Annotated[
-        Path | None,
-        typer.Option(
-            "--program", metavar="PATH", help="The spendgate that is to be started; else the one that runs this."
-        ),
-    ] = None,
+    program: ProgramOption = None,
     root: RootOption = None,
     dry_run: DryRunOption = False,
 ) -> None:

@@ -16,7 +16,7 @@ from typing import Final
 
 import typer
 
-from spendgate.cli import installing, removing
+from spendgate.cli import installed_program, removing
 from spendgate.cli.desk import Asking
 from spendgate.cli.file_desk import FileDesk
 from spendgate.cli.output import Format, note, writing
@@ -41,7 +41,7 @@ class Wanted:
 
 def script(wanted: Wanted) -> str:
     """All that `install` does, as root."""
-    program = installing.program_of(wanted.program)
+    program = installed_program.program_of(wanted.program)
     policy = None if wanted.policy is None else str(wanted.policy.expanduser().absolute())
     job = launchd.plist(LABEL, program, wanted.port, policy).decode()
     readable = shlex.join(["sudo", "-u", launchd.ACCOUNT, "test", "-r", policy]) if policy else ""
@@ -66,11 +66,11 @@ def install(wanted: Wanted, *, dry_run: bool) -> None:
         raise StateError(
             f"{other} starts a gate with this ledger already: take it away first, by the remove.sh it came with"
         )
-    program = installing.started_from(installing.program_of(wanted.program))
+    program = installed_program.started_from(installed_program.program_of(wanted.program))
     needed = (*program, *((str(wanted.policy.expanduser().absolute()),) if wanted.policy else ()))
     if missing := next((each for each in needed if not Path(each).exists()), None):
         raise StateError(f"{missing} is not there: the service could not start")
-    installing.check_roots_own(program)
+    installed_program.check_roots_own(program)
     was = _pid()
     _run(script(wanted))
     note(
