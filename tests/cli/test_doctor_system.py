@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from redirect.test_nftables import ALIVE, HELD
+from redirect.test_ruleset import ALIVE, HELD
 from spendgate.cli.doctor_system import held, refused_quic
 from spendgate.doctor.interface import State
 

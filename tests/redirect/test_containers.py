@@ -17,8 +17,8 @@ from spendgate.attribution import Evidence, Peer
 from spendgate.errors import UsageError
 from spendgate.identity.containers import IN_CONTAINER, BridgedLookup, ranges
 from spendgate.identity.interface import Endpoints
-from spendgate.redirect import nftables
-from spendgate.redirect.nftables import Rules, ruleset
+from spendgate.redirect import listed
+from spendgate.redirect.ruleset import Rules, ruleset
 from spendgate.redirect.supervisor import Settings, listeners
 
 BOTH = ("172.16.0.0/12=alice", "fd00::/8")
@@ -70,7 +70,7 @@ def test_a_container_is_held_while_the_gate_is_gone(laptop: Lab, inside: Lab) ->
         assert inside.quic(host, "0") == "rejected"
     assert inside.ask(OTHER4)["by"] == "provider"
     assert inside.quic(OTHER4, "0") == "provider"
-    assert nftables.held_back(laptop.rules()) >= 4
+    assert listed.held_back(laptop.rules()) >= 4
 
     again = laptop.gate(containers=("172.20.0.2/32", "fd00::/8"), hold=(PROVIDER4, PROVIDER6))
     assert inside.ask()["by"] == "gate"

@@ -120,7 +120,7 @@ def test_what_a_dry_run_prints_is_what_is_installed(laptop: Lab) -> None:
     shown = _without_counts(laptop.rules())
     gate.root.terminate()
     gate.root.wait()
-    code = "from spendgate.redirect.supervisor import *; from spendgate.redirect.nftables import *;"
+    code = "from spendgate.redirect.supervisor import *; from spendgate.redirect.ruleset import *;"
     code += f"print(ruleset(rules_of(Settings(account={laptop.gate_account!r}))))"
     laptop.nft(laptop.python(code).communicate()[0])
 

@@ -19,8 +19,8 @@ from spendgate.errors import StateError
 from spendgate.redirect import messages
 from spendgate.redirect.door import Door, check_place, connected
 from spendgate.redirect.gate_side import NO_ANSWER
-from spendgate.redirect.nftables import Rules
 from spendgate.redirect.pulse import Pulse
+from spendgate.redirect.ruleset import Rules
 from spendgate.redirect.service_side import ServiceSide
 from spendgate.redirect.table import Table
 

@@ -18,7 +18,7 @@ from spendgate.config import paths
 from spendgate.doctor.interface import Check, State
 from spendgate.errors import StateError
 from spendgate.plural import counted
-from spendgate.redirect import nftables
+from spendgate.redirect import listed, nftables
 from spendgate.service import machine
 from spendgate.service.redirect_units import HELD
 
@@ -64,7 +64,7 @@ def quic(report: Report) -> Iterator[Check]:
 
 def refused_quic(table: str) -> Check:
     """The same, of the table as the kernel holds it. Pure."""
-    packets, addresses = nftables.rejected(table), len(_QUIC_ADDRESS.findall(" ".join(_QUIC_SETS.findall(table))))
+    packets, addresses = listed.rejected(table), len(_QUIC_ADDRESS.findall(" ".join(_QUIC_SETS.findall(table))))
     if packets is None:
         says = "no rule refuses QUIC to providers: what speaks it goes around the gate"
         return Check("quic", "QUIC", State.FINDING, says, "restart the gate, which puts its rules back")
@@ -100,10 +100,10 @@ def holding(report: Report | None = None, health: Health | None = None) -> Itera
 
 def held(table: str, *, wanted: bool) -> Iterator[Check]:
     """The same, of the table as the kernel holds it. `wanted`: the policy in force says so. Pure."""
-    addresses = len(nftables.held(table))
-    if nftables.holds_now(table):
+    addresses = len(listed.held(table))
+    if listed.holds_now(table):
         says = f"{HELD} at {addresses} addresses: no gate answers, and on_failure is refuse"
-        says += f"; {nftables.held_back(table):,} packets so far"
+        says += f"; {listed.held_back(table):,} packets so far"
         yield Check("hold", "on_failure", State.FINDING, says, _LET_GO)
     elif addresses:
         says = f"while no gate answers, calls to {addresses} addresses of providers are refused (on_failure: refuse)"

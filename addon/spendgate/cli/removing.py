@@ -13,6 +13,7 @@ from spendgate.cli.output import note, writing
 from spendgate.config import paths
 from spendgate.errors import StateError
 from spendgate.redirect import nftables
+from spendgate.redirect.ruleset import TABLE
 from spendgate.service import machine
 from spendgate.service.redirect_units import REDIRECT
 from spendgate.service.unit import BESIDE, MARK, UNIT, Description, made_by, units
@@ -131,7 +132,7 @@ def _drop_rules() -> str:
         nftables.remove()
     except StateError as fault:
         return (
-            f"the firewall rules may still be in the kernel ({fault}): where nft is, `nft delete table {nftables.TABLE}`; "
+            f"the firewall rules may still be in the kernel ({fault}): where nft is, `nft delete table {TABLE}`; "
             "else the machine's next start ends them"
         )
     return ""

@@ -51,7 +51,7 @@ def _listening(wanted: Wanted, settings: Settings) -> Wanted:
 def by_root(wanted: Wanted, account: str, cgroups: tuple[str, ...], *, dry_run: bool) -> None:
     """Linux: root sets the rules and stays small; the gate runs under an account of its own."""
     # Linux alone has these, and they must be loaded before the fork, the proxy after it.
-    from spendgate.redirect import nftables  # noqa: PLC0415
+    from spendgate.redirect.ruleset import ruleset  # noqa: PLC0415
     from spendgate.redirect.supervisor import Settings, rules_to_read, supervise  # noqa: PLC0415
 
     port = _PORT if wanted.port is None else wanted.port or _free_port()
@@ -66,7 +66,7 @@ def by_root(wanted: Wanted, account: str, cgroups: tuple[str, ...], *, dry_run: 
     )
     if dry_run:
         rules, missing = rules_to_read(settings)
-        typer.echo(nftables.ruleset(rules), nl=False)
+        typer.echo(ruleset(rules), nl=False)
         if missing:
             note(missing)
         return

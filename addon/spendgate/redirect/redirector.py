@@ -14,8 +14,8 @@ from contextlib import closing
 from pathlib import Path
 
 from spendgate.redirect.door import Door, check_place
-from spendgate.redirect.nftables import Rules
 from spendgate.redirect.pulse import Pulse
+from spendgate.redirect.ruleset import Rules
 from spendgate.redirect.stop_signals import stop_signals
 from spendgate.redirect.table import Table
 from spendgate.service.notify import Manager

@@ -26,8 +26,8 @@ from spendgate.errors import PolicyError, SpendgateError, StateError, UsageError
 from spendgate.identity.containers import Range
 from spendgate.redirect.clerk import answer_until_closed
 from spendgate.redirect.gate_side import GateSide
-from spendgate.redirect.nftables import Rules
 from spendgate.redirect.privileges import Capability, become, check_readable, gate_account, keep
+from spendgate.redirect.ruleset import Rules
 from spendgate.redirect.table import Table
 from spendgate.redirect.watch import Watch
 

@@ -6,7 +6,18 @@ import sys
 
 from spendgate.errors import StateError
 from spendgate.redirect import nftables
-from spendgate.redirect.nftables import Rules
+from spendgate.redirect.listed import shape
+from spendgate.redirect.ruleset import (
+    LET_GO,
+    LOOK,
+    PAUSE,
+    TABLE,
+    Rules,
+    hold_targets,
+    quic_targets,
+    ruleset,
+    sign_of_life,
+)
 
 
 class Table:
@@ -18,13 +29,13 @@ class Table:
         self.held = nftables.install(rules)
         """Addresses that are refused while no gate answers."""
         self._quic: frozenset[str] = frozenset()
-        self._shape = nftables.shape(nftables.apply(nftables.LOOK))
+        self._shape = shape(nftables.apply(LOOK))
         self.fault = ""
         """Why the rules could not be changed; empty where they could."""
 
     def act(self) -> bool:
         """Let the rules act for another `timeout_ms`."""
-        return self._kept(nftables.sign_of_life(self.rules))
+        return self._kept(sign_of_life(self.rules))
 
     def keep(self) -> bool:
         """Mend them while no gate answers: what is held stays held."""
@@ -32,21 +43,21 @@ class Table:
 
     def pause(self) -> None:
         """New connections go direct, or are held, from now on until the next sign of life."""
-        self._attempt(nftables.PAUSE)
+        self._attempt(PAUSE)
 
     def let_go(self) -> None:
         """New connections go direct; none is held."""
         self.held = frozenset()
-        self._attempt(nftables.LET_GO)
+        self._attempt(LET_GO)
 
     def reject_quic_to(self, addresses: frozenset[str]) -> None:
         """Make these the only ones to which QUIC is rejected. Raises ValueError."""
-        self._put(nftables.quic_targets(addresses))
+        self._put(quic_targets(addresses))
         self._quic = addresses
 
     def hold(self, addresses: frozenset[str]) -> None:
         """Make these the only ones that are refused while no gate answers. Raises ValueError."""
-        self._put(nftables.hold_targets(addresses))
+        self._put(hold_targets(addresses))
         self.held = addresses
 
     def leave(self) -> None:
@@ -59,7 +70,7 @@ class Table:
             return
         say(
             f"no gate is there, and on_failure: refuse: calls to {len(self.held)} addresses of providers "
-            f"are refused until one is; `nft delete table {nftables.TABLE}` lets them go direct"
+            f"are refused until one is; `nft delete table {TABLE}` lets them go direct"
         )
 
     def _put(self, elements: str) -> None:
@@ -69,14 +80,14 @@ class Table:
 
     def _kept(self, commands: str) -> bool:
         """Run these; where the table is another than ours, or none, put ours back with them."""
-        seen = self._attempt(commands + nftables.LOOK)
-        if seen is not None and nftables.shape(seen) == self._shape:
+        seen = self._attempt(commands + LOOK)
+        if seen is not None and shape(seen) == self._shape:
             return True
-        whole = nftables.ruleset(self.rules) + nftables.quic_targets(self._quic) + nftables.hold_targets(self.held)
+        whole = ruleset(self.rules) + quic_targets(self._quic) + hold_targets(self.held)
         if self._attempt(whole + commands) is None:
             return False
         # nft of another version may print it otherwise than the one before: what it prints of ours is the measure.
-        self._shape = nftables.shape(self._attempt(nftables.LOOK) or "") or self._shape
+        self._shape = shape(self._attempt(LOOK) or "") or self._shape
         say("the firewall's rules were not as they should be, and are put back")
         return True
 

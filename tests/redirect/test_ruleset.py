@@ -7,20 +7,8 @@ from ipaddress import IPv4Network
 import pytest
 
 from spendgate.errors import UsageError
-from spendgate.redirect.nftables import (
-    LET_GO,
-    LOOK,
-    PAUSE,
-    REMOVAL,
-    Rules,
-    held,
-    held_back,
-    holds_now,
-    quic_targets,
-    ruleset,
-    shape,
-    sign_of_life,
-)
+from spendgate.redirect.listed import held, held_back, holds_now, shape
+from spendgate.redirect.ruleset import LET_GO, LOOK, PAUSE, REMOVAL, Rules, quic_targets, ruleset, sign_of_life
 
 RULES = Rules(gate=65500, port=8443)
 
