@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from spendgate.call_bounds import HIDDEN_INPUT, OUTPUT_GUESSED, OUTPUT_UNPRICED, WINDOW_GUESSED, bound
-from spendgate.estimate import KindKeys, Sizes, sample_of
+from spendgate.cost_lines import sample_of
+from spendgate.estimate import KindKeys, Sizes
 from spendgate.price_cards import UNPRICED, Ladder, Rates
 from spendgate.pricing import Charge, PriceBook, utc
 from spendgate.providers.interface import Ask

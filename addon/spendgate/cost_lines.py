@@ -40,6 +40,15 @@ class Sample(Struct, frozen=True):
         return self.usage.known and not self.usage.nothing and self.cost_nanos > 0
 
 
+def sample_of(text_bytes: int, usage: Usage, cost_nanos: int, rates: Rates) -> Sample:
+    """The sample of a call that was charged `cost_nanos` (its value at list price) for `usage`.
+
+    At a price of nothing there is no ratio, and its tokens count in full: at another price they teach what they would cost.
+    """
+    dearest = dearest_nanos(usage, rates)
+    return Sample(text_bytes, usage, cost_nanos, dearest) if dearest else Sample(text_bytes, usage)
+
+
 def dearest_nanos(usage: Usage, rates: Rates) -> int:
     """What a call of this usage costs at `rates`, in nano-dollars, rounded up."""
     return -(-sum(_at_rates(usage, rates)) // _MILLION)

@@ -14,28 +14,18 @@ from math import isqrt, sumprod
 from msgspec import Struct
 
 from spendgate.call_bounds import Bound, Request, bound, window_guessed
-from spendgate.cost_lines import LATEST, Lines, Sample, dearest_nanos
+from spendgate.cost_lines import LATEST, Lines, Sample
 from spendgate.flow import Tokens
 from spendgate.price_cards import Rates
 from spendgate.standing import Size
 from spendgate.token_means import Sample as TokenSample
 from spendgate.token_means import TokenMeans, guessed, sampled
-from spendgate.usage import Usage
 
 _MILLION = 1_000_000
 _KINDS_MAX = 1024
 _PRICED_MAX = 4
 _FALLBACK_WEIGHT_MAX = 4
 """How many settled calls of its own kind the evidence of a wider kind is worth."""
-
-
-def sample_of(text_bytes: int, usage: Usage, cost_nanos: int, rates: Rates) -> Sample:
-    """The sample of a call that was charged `cost_nanos` (its value at list price) for `usage`.
-
-    At a price of nothing there is no ratio, and its tokens count in full: at another price they teach what they would cost.
-    """
-    dearest = dearest_nanos(usage, rates)
-    return Sample(text_bytes, usage, cost_nanos, dearest) if dearest else Sample(text_bytes, usage)
 
 
 class KindKeys(Struct, frozen=True):

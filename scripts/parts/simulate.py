@@ -26,7 +26,8 @@ from parts.alone import Span, excess
 from parts.simulated import CASES, Case
 
 from spendgate.admission import Admit, Refuse, Wait, decide
-from spendgate.estimate import KindKeys, Sizes, sample_of
+from spendgate.cost_lines import sample_of
+from spendgate.estimate import KindKeys, Sizes
 from spendgate.gate.terms import rates_unknown
 from spendgate.policy import UnknownModel
 from spendgate.price_cards import Rates

@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
-from spendgate.estimate import Sizes, sample_of
+from spendgate.cost_lines import sample_of
+from spendgate.estimate import Sizes
 from spendgate.gate import charging
 from spendgate.gate.asked import flowed
 from spendgate.gate.backlog import Backlog

@@ -12,8 +12,9 @@ from typing import Protocol
 from spendgate import lapse, plural
 from spendgate.audit_words import AuditWord
 from spendgate.calibration import ONE_PPM, Factors
+from spendgate.cost_lines import sample_of
 from spendgate.errors import LedgerUnavailable
-from spendgate.estimate import KindKeys, Sizes, sample_of
+from spendgate.estimate import KindKeys, Sizes
 from spendgate.gate import billed
 from spendgate.gate.backlog import Backlog
 from spendgate.gate.clock import Clock
