@@ -13,7 +13,7 @@ from spendgate.config.faults import NotAmong, shown
 from spendgate.config.known import KNOWN
 from spendgate.config.people import Declared
 from spendgate.policy import Policy
-from spendgate.providers.registry import provider_of_host
+from spendgate.providers.own_hosts import provider_of_host
 from spendgate.review.asked import OF_THE_ROSTER
 from spendgate.selector import is_glob
 

@@ -16,7 +16,7 @@ from spendgate.config.taken import Found, Taken
 from spendgate.config.zones import zone_named
 from spendgate.model_names import glob
 from spendgate.policy import Host
-from spendgate.providers.registry import provider_of_host
+from spendgate.providers.own_hosts import provider_of_host
 from spendgate.roster import RESERVED_NAMES, Person, Roster, Team, UnknownPeople, lineage
 from spendgate.selector import BILLINGS, is_glob
 

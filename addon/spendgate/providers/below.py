@@ -10,6 +10,11 @@ WILD: Final = "*."
 _NAME: Final = re.compile(r"(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)+[a-z0-9-]{1,63}")
 
 
+def canonical(host: str) -> str:
+    """A host's name as it is looked up: in lower case, without the root's dot."""
+    return host.lower().rstrip(".")
+
+
 def within(host: str, names: Container[str]) -> str | None:
     """By which of the names this host is one of them: its own, else the closest domain's. `host` is in lower case.
 

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, Protocol, Self
 
-from spendgate.providers.below import within
+from spendgate.providers.below import canonical, within
 from spendgate.providers.dialects import DIALECTS
 from spendgate.providers.headers import asks_websocket
 from spendgate.providers.interface import Dialect, Head, Kind, Route
+from spendgate.providers.own_hosts import HostPolicy, family_of, provider_of_host
 from spendgate.providers.provider import Family, Provider, Rule, Site, keys_read
 from spendgate.providers.registry_data import FAMILIES, PROVIDERS
 from spendgate.providers.spellings import methods, paths, template
@@ -33,22 +34,8 @@ _PATH_MAX: Final = 512
 """A longer path is read whole, since servers fold it before they look at it, but is neither remembered nor kept in full."""
 _DEAREST_FIRST: Final = (Kind.BILLABLE, Kind.RESULT, Kind.UNRECOGNIZED, Kind.FREE)
 _MODEL_MAX: Final = 512
-_AZURE: Final = (".openai.azure.com", ".cognitiveservices.azure.com", ".services.ai.azure.com")
 # What a GET, HEAD, OPTIONS or DELETE does never makes a model work, in any of these APIs: reading, probing, removing.
 _IDLE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
-
-
-class HostPolicy(Protocol):
-    """One of a policy's `capture.hosts`."""
-
-    @property
-    def host(self) -> str: ...
-    @property
-    def dialect(self) -> str: ...
-    @property
-    def prices(self) -> str | None: ...
-    @property
-    def billing(self) -> str | None: ...
 
 
 class CapturePolicy(Protocol):
@@ -97,8 +84,8 @@ class Registry:
             for host in provider.hosts:
                 entries[host] = HostEntry(host, name, provider, provider.prices)
         for added in capture.hosts:
-            entries[_canonical(added.host)] = _entry(added)
-        never = tuple(_canonical(name) for name in capture.never)
+            entries[canonical(added.host)] = _entry(added)
+        never = tuple(canonical(name) for name in capture.never)
         kept = [entry for host, entry in sorted(entries.items()) if not _is_never(host, never)]
         return cls(kept, never, asks_usage=capture.stream_usage == "ask")
 
@@ -108,7 +95,7 @@ class Registry:
 
     def host(self, name: str) -> HostEntry | None:
         """The entry of a host name in any case, without port; None: not ours, tunnelled."""
-        host = _canonical(name)
+        host = canonical(name)
         found = within(host, self._entries)
         if found is None or (found != host and within(host, self._never)):
             return None
@@ -134,7 +121,7 @@ class Registry:
         websocket = head.method == "GET" and asks_websocket(head.headers.get("upgrade"))
         path = head.path if head.path != "/" else self._target(head)
         find = self._found if len(path) <= _PATH_MAX else self._find
-        found = [find(_canonical(head.host), method, path, websocket) for method in methods(head)]
+        found = [find(canonical(head.host), method, path, websocket) for method in methods(head)]
         return found[0] if len(found) == 1 else min(found, key=lambda route: _DEAREST_FIRST.index(route.kind))
 
     def _target(self, head: Head) -> str:
@@ -169,22 +156,12 @@ class Registry:
 
 
 def _entry(added: HostPolicy) -> HostEntry:
-    host = _canonical(added.host)
+    host = canonical(added.host)
     if added.dialect not in FAMILIES:
         raise ValueError(f"no dialect {added.dialect!r} for {host}; known: {', '.join(HOST_DIALECTS)}")
-    family = FAMILIES["azure" if host.endswith(_AZURE) else added.dialect]
+    family = FAMILIES[family_of(added)]
     provider = provider_of_host(added)
     return HostEntry(host, provider, family, provider, added.billing)
-
-
-def provider_of_host(added: HostPolicy) -> str:
-    """The provider of calls to one of `capture.hosts`: whose prices they have."""
-    family = FAMILIES.get("azure" if _canonical(added.host).endswith(_AZURE) else added.dialect)
-    return added.prices or (family.prices if family is not None else added.dialect)
-
-
-def _canonical(host: str) -> str:
-    return host.lower().rstrip(".")
 
 
 def _is_never(host: str, never: Sequence[str]) -> bool:

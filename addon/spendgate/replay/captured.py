@@ -8,7 +8,8 @@ from spendgate.contracts import GATEWAY
 from spendgate.ledger.history import Step
 from spendgate.policy import Capture
 from spendgate.providers.below import within
-from spendgate.providers.registry import Registry, provider_of_host
+from spendgate.providers.own_hosts import provider_of_host
+from spendgate.providers.registry import Registry
 
 
 class Captured:

@@ -15,7 +15,7 @@ from spendgate.model_names import family
 from spendgate.money import dollars
 from spendgate.policy import Policy, person_then, today_in
 from spendgate.providers.below import within
-from spendgate.providers.registry import provider_of_host
+from spendgate.providers.own_hosts import provider_of_host
 from spendgate.providers.registry_data import PROVIDERS
 from spendgate.roster import PersonMatch
 from spendgate.selector import PLAN, Facts

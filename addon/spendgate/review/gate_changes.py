@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from spendgate.money import short_dollars
 from spendgate.policy import Capture, Policy
 from spendgate.providers.below import within
-from spendgate.providers.registry import provider_of_host
+from spendgate.providers.own_hosts import provider_of_host
 from spendgate.review.changes import Change, Effect, selector_text
 from spendgate.review.host_changes import COUNTED, UNSEEN, hosts, never_by
 

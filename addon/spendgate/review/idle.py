@@ -11,7 +11,7 @@ from spendgate.model_names import ModelPattern
 from spendgate.model_rules import ModelRule
 from spendgate.policy import Policy
 from spendgate.providers.below import WILD, within
-from spendgate.providers.registry import provider_of_host
+from spendgate.providers.own_hosts import provider_of_host
 from spendgate.rates import Rate
 from spendgate.review.doubt import Doubt
 from spendgate.review.inclusion import included
