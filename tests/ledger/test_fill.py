@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from ledger.kit import DAY, HOUR, NOW, admit, open_ledger, row, scope, settled, standing_of
 from spendgate.ledger import Ledger
-from spendgate.ledger.fill import Counted
+from spendgate.ledger.counted import Counted
 from spendgate.ledger.queries import Reader
 from spendgate.ledger.rows import PastCall
 from spendgate.standing import Hold, Scope

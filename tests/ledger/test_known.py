@@ -13,7 +13,7 @@ from ledger.kit import DAY, FAILED, HOUR, NOW, ROW, admit, open_ledger, row, sco
 from spendgate.admission import Admit, Decision
 from spendgate.errors import LedgerUnavailable
 from spendgate.ledger import Ledger, known
-from spendgate.ledger.fill import Counted
+from spendgate.ledger.counted import Counted
 from spendgate.ledger.queries import Reader
 from spendgate.standing import KindStanding, Standing
 

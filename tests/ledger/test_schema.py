@@ -17,7 +17,7 @@ from spendgate.errors import StateError
 from spendgate.ledger import Ledger, migrations, schema
 from spendgate.ledger.audit_log import Line
 from spendgate.ledger.check import check
-from spendgate.ledger.fill import Counted
+from spendgate.ledger.counted import Counted
 from spendgate.ledger.purge import Purge, run
 from spendgate.ledger.queries import Reader
 

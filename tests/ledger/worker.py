@@ -32,7 +32,7 @@ from spendgate.audit_words import AuditWord
 from spendgate.errors import LedgerBusy
 from spendgate.ledger import purge as purging
 from spendgate.ledger.audit_log import Line
-from spendgate.ledger.fill import Counted
+from spendgate.ledger.counted import Counted
 from spendgate.ledger.heads_file import SeenClock
 from spendgate.ledger.queries import Reader
 from spendgate.ledger.selecting import Span

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from spendgate.draws import Draw
-from spendgate.ledger.fill import Counted
+from spendgate.ledger.counted import Counted
 from spendgate.ledger.uncaptured import ScopesOf, Uncaptured
 from spendgate.policy import Policy
 from spendgate.selector import Facts

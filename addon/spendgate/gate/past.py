@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 from spendgate.draws import Draw
 from spendgate.fitting import charged, enforces, scopes
+from spendgate.ledger.counted import Counted, ScopesOf
 from spendgate.ledger.day_sums import SUMMED
-from spendgate.ledger.fill import Counted, ScopesOf
 from spendgate.ledger.rows import PastCall
 from spendgate.policy import Policy, person_then
 from spendgate.selector import ATTRIBUTES, PLAN, Facts

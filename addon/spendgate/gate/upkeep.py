@@ -23,7 +23,7 @@ from spendgate.gate.past import Also, counted, facts_of, scopes_of
 from spendgate.gate.patience import patiently
 from spendgate.gate.terms import rates_of
 from spendgate.ledger.audit_log import Line
-from spendgate.ledger.fill import Counted, ScopesOf
+from spendgate.ledger.counted import Counted, ScopesOf
 from spendgate.ledger.interface import LedgerPort
 from spendgate.ledger.orphans import Resolved
 from spendgate.ledger.rows import PastCall

@@ -1,19 +1,14 @@
 """Filling: a new or changed budget counts what its current windows already hold, before its policy takes force.
 
-`counted` says for each budget (its name, words and reader) up to which call it has counted all that its windows held. Where
-they begin earlier now (the clock was ahead), or who counts for it is read otherwise (the roster has changed), it begins anew.
-Filling goes through the later calls and counts each one that the budget's scopes fit in the balance, unless it is there: an
-open call gets one hold more in its row (by ceiling its bound), an ended one, whose row is never changed, a row in `charges`.
-That makes it repeatable, and right also for calls that other gates still admit under the old policy. It runs on a connection
-of its own, in short transactions, and asks the policy outside of them.
+It goes through the calls after the last one that a budget has counted (`counted`), and counts each that the budget's scopes fit
+in the balance, unless it is there: an open call gets one hold more in its row (by ceiling its bound), an ended one, whose row is
+never changed, a row in `charges`. That makes it repeatable, and right also for calls that other gates still admit under the old
+policy. It runs on a connection of its own, in short transactions, and asks the policy outside of them.
 """
 
 from __future__ import annotations
 
-import sqlite3
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import batched
 from pathlib import Path
 from typing import Final
@@ -22,6 +17,7 @@ from msgspec import Struct, structs
 
 from spendgate.ledger import day_sums, marks, open_calls, rows
 from spendgate.ledger.balances import Balance
+from spendgate.ledger.counted import COUNTING, NOTE, Counted, ScopesOf, Upto, counted_upto, missing, was_counted
 from spendgate.ledger.holds import bound_of
 from spendgate.ledger.known import Known
 from spendgate.ledger.open_calls import AT_COST, AT_LIST_PRICE, Held
@@ -34,43 +30,13 @@ from spendgate.standing import Hold, Scope
 CHUNK: Final = 200
 """Calls in one transaction: some 5 ms in which gates find the ledger busy and retry."""
 
-Upto = dict[tuple[str, str], int]
-"""By a budget's name and words, up to which call it has counted all."""
-ScopesOf = Callable[[PastCall], tuple[Scope, ...]]
-"""The scopes of a past call under the new policy: windows of its `booked_ms`, its answering model where that is known."""
-
 _ADD: Final = "INSERT OR IGNORE INTO charges (call, balance, booked_ms, mode, charged_nanos) VALUES (?, ?, ?, ?, ?)"
 FIND: Final = """SELECT state, booked_ms, held_nanos, ceiling_nanos, cost_nanos, value_nanos, billing = 'subscription', holds
     FROM call_rows WHERE seq = ?"""
 _RUNNING: Final = """SELECT seq FROM call_rows WHERE state = 'open' ORDER BY seq DESC
     LIMIT (SELECT coalesce(sum(open_calls), 0) FROM balances WHERE budget = '')"""
 """The kinds say how many run, so that no more rows are read than back to the oldest."""
-COUNTING: Final = "booked_ms >= ? AND state IN ('open', 'settled', 'interrupted') ORDER BY seq LIMIT ?"
-_NOTE: Final = """INSERT INTO counted (budget, words, upto_seq, since_ms) VALUES (?, ?, ?, ?)
-    ON CONFLICT (budget, words) DO UPDATE SET upto_seq = excluded.upto_seq, since_ms = excluded.since_ms"""
-
-
-_NOTED: Final = "SELECT 1 FROM counted WHERE budget = ? AND (words = ? OR substr(words, 1, ?) = ?)"
 _CARRY: Final = "UPDATE windows SET purged_nanos = purged_nanos + ? WHERE id = ?"
-
-
-@dataclass(frozen=True, slots=True)
-class Counted:
-    """A budget of the new policy. `words` as in `Scope.words`; `since_ms`: where its oldest current window starts."""
-
-    budget: str
-    words: str
-    since_ms: int
-    reader: str = ""
-    """A fingerprint of what else decides which past calls fit it."""
-    of_sums: ScopesOf | None = None
-    """Of a budget that counts for a life: its scopes of a sum of purged calls, taken for one call of its person, team, tool,
-    provider, model and billing. None: it needs no sums, or goes by what they do not tell, and begins with the rows."""
-
-    @property
-    def noted_as(self) -> str:
-        """Its words as `counted` has them."""
-        return f"{self.words}:{self.reader}" if self.reader else self.words
 
 
 class Pass(Struct, frozen=True):
@@ -126,7 +92,7 @@ def _prepare(
     notes = [(each.budget, each.noted_as, upto_seq, each.since_ms) for each in budgets]
 
     def note(known: Known) -> None:
-        known.conn.executemany(_NOTE, notes)
+        known.conn.executemany(NOTE, notes)
         marks.tell(known.conn, marks.FILLED, charged, now_ms)
 
     store.write(note)
@@ -151,16 +117,10 @@ def _count_sums(store: Store, wanted: tuple[Counted, ...], now_ms: int) -> None:
                     known.conn.execute(_CARRY, (nanos, balance.id))
                     carried[balance.id] += nanos
                     known.balances.move(call.booked_ms, [(balance, nanos, 0, 0, 0, 0)])
-            known.conn.execute(_NOTE, (each.budget, each.noted_as, 0, each.since_ms))
+            known.conn.execute(NOTE, (each.budget, each.noted_as, 0, each.since_ms))
         marks.tell(known.conn, marks.FILLED, carried, now_ms)
 
     store.write(work)
-
-
-def was_counted(conn: sqlite3.Connection, each: Counted) -> bool:
-    """Whether it was ever counted, under whatever roster."""
-    found = conn.execute(_NOTED, (each.budget, each.words, len(each.words) + 1, f"{each.words}:")).fetchone()
-    return found is not None
 
 
 def _fill(
@@ -190,34 +150,6 @@ def _fill(
         added += add(calls)
         after = calls[-1].seq
     return added
-
-
-def counted_upto(conn: sqlite3.Connection, budgets: tuple[Counted, ...]) -> Upto:
-    """Up to which call each has counted all that its current windows hold."""
-    known = {
-        (budget, words): (upto, since_ms)
-        for budget, words, upto, since_ms in conn.execute("SELECT budget, words, upto_seq, since_ms FROM counted")
-    }
-    found: dict[tuple[str, str], int] = {}
-    for each in budgets:
-        upto, since_ms = known.get((each.budget, each.noted_as), (0, 0))
-        found[each.budget, each.words] = upto if since_ms <= each.since_ms else 0
-    return found
-
-
-def missing(call: PastCall, scopes: tuple[Scope, ...], upto: Upto, now_ms: int) -> tuple[Scope, ...]:
-    """Those scopes of budgets to fill that have not counted the call and whose window still runs."""
-    return tuple(
-        scope
-        for scope in scopes
-        if call.seq > upto.get((scope.budget, scope.words), call.seq) and _runs(scope, call.booked_ms, now_ms)
-    )
-
-
-def _runs(scope: Scope, booked_ms: int, now_ms: int) -> bool:
-    if scope.rolling_ms is not None:
-        return booked_ms > now_ms - scope.rolling_ms
-    return scope.ends_ms is None or scope.ends_ms + scope.kept_ms > now_ms
 
 
 def _add_all(store: Store, wanted: list[tuple[int, Scope]], now_ms: int) -> tuple[int, Counter[int]]:

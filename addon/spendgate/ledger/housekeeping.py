@@ -7,6 +7,7 @@ from __future__ import annotations
 from spendgate.audit_words import AuditWord
 from spendgate.ledger import audit_log, fill, journal, orphans, uncaptured
 from spendgate.ledger import grants as grant_rows
+from spendgate.ledger.counted import Counted, ScopesOf
 from spendgate.ledger.gates import Gates
 from spendgate.ledger.known import Known
 from spendgate.ledger.opened import Opened
@@ -51,9 +52,7 @@ class Housekeeping(Opened):
         audit_log.append(known.conn, audit_log.Line(now_ms, AuditWord.GATE_DIED, f"gate {gate}: {ended}"))
         return resolved
 
-    def prepare(
-        self, budgets: tuple[fill.Counted, ...], scopes_of: fill.ScopesOf, now_ms: int, *, patient: bool = True
-    ) -> int:
+    def prepare(self, budgets: tuple[Counted, ...], scopes_of: ScopesOf, now_ms: int, *, patient: bool = True) -> int:
         """Fill the current windows of a policy's budgets from the ledger, before it takes force; rows that were added.
 
         Call it off the loop first, and once more just before the policy is swapped: it then only catches up. It has a
@@ -71,9 +70,7 @@ class Housekeeping(Opened):
         finally:
             store.close()
 
-    def take_billed(
-        self, budgets: tuple[fill.Counted, ...], scopes_of: uncaptured.ScopesOf, *, patient: bool = True
-    ) -> int:
+    def take_billed(self, budgets: tuple[Counted, ...], scopes_of: uncaptured.ScopesOf, *, patient: bool = True) -> int:
         """Count in these budgets what bills have and no call; see `uncaptured.take`. As `prepare` on a connection of its own."""
         store = Store(self._store.path, self._reserve)
         if not patient:

@@ -16,7 +16,7 @@ from spendgate.digest import Stopped
 from spendgate.grants import Taken
 from spendgate.ledger import alert_rows, day_sums, found_calls, mine, purgeable, spending, standings
 from spendgate.ledger import grants as grant_rows
-from spendgate.ledger.fill import Counted, ScopesOf
+from spendgate.ledger.counted import Counted, ScopesOf
 from spendgate.ledger.found_calls import CallHold
 from spendgate.ledger.history import Step, steps
 from spendgate.ledger.interface import Flowing

@@ -19,7 +19,7 @@ from spendgate.audit_words import AuditWord
 from spendgate.errors import LedgerUnavailable, StateError
 from spendgate.ledger import audit_log, calibrations, merged, schema, uncaptured
 from spendgate.ledger.calibrations import Calibration
-from spendgate.ledger.fill import Counted
+from spendgate.ledger.counted import Counted
 from spendgate.ledger.packed import Part, packed, unpacked
 from spendgate.ledger.reserve import NoReserve, reserve_of
 from spendgate.ledger.store import Store

@@ -20,7 +20,7 @@ from msgspec import Struct
 from spendgate.audit_words import AuditWord
 from spendgate.ledger import audit_log
 from spendgate.ledger.balances import Balance
-from spendgate.ledger.fill import Counted
+from spendgate.ledger.counted import Counted
 from spendgate.ledger.known import Known
 from spendgate.ledger.store import Store
 from spendgate.money import dollars

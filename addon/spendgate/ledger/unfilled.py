@@ -11,7 +11,8 @@ from typing import Final
 
 from spendgate.ledger import day_sums, open_calls, rows
 from spendgate.ledger.balances import READ_BY_KEY, Key
-from spendgate.ledger.fill import CHUNK, COUNTING, FIND, Counted, ScopesOf, counted_upto, missing, was_counted
+from spendgate.ledger.counted import COUNTING, Counted, ScopesOf, counted_upto, missing, was_counted
+from spendgate.ledger.fill import CHUNK, FIND
 from spendgate.ledger.holds import bound_of
 from spendgate.ledger.sums import Sums
 from spendgate.selector import PLAN

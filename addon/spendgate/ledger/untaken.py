@@ -13,7 +13,7 @@ from typing import Final
 
 from spendgate.ledger import uncaptured
 from spendgate.ledger.balances import Key
-from spendgate.ledger.fill import Counted
+from spendgate.ledger.counted import Counted
 from spendgate.ledger.sums import Sums
 from spendgate.ledger.unfilled import asked_for
 from spendgate.standing import Scope
