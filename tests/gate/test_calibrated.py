@@ -41,10 +41,10 @@ async def test_the_newest_factor_multiplies_what_is_estimated_and_the_row_says_s
     async with house(tmp_path, policy(budget(10.0))) as place:
         before = await turn(place)
         first = calibrate(tmp_path, 2_000_000)
-        place.gate._upkeep._calibrate()
+        place.gate._learning.calibrate()
         doubled = await turn(place)
         second = calibrate(tmp_path, 3_000_000)
-        place.gate._upkeep._calibrate()
+        place.gate._learning.calibrate()
         tripled = await turn(place)
         rows = place.rows.calls()
     assert [row["cost_nanos"] for row in (before, doubled, tripled)] == [RAW, 2 * RAW, 3 * RAW]
@@ -80,10 +80,10 @@ async def test_only_its_tool_and_model_and_only_what_nobody_counted(tmp_path: Pa
     async with house(tmp_path, policy(budget(10.0))) as place:
         calibrate(tmp_path, 2_000_000, model="gpt-5")
         calibrate(tmp_path, 2_000_000, tool="cursor")
-        place.gate._upkeep._calibrate()
+        place.gate._learning.calibrate()
         other = await turn(place)
         calibrate(tmp_path, 2_000_000)
-        place.gate._upkeep._calibrate()
+        place.gate._learning.calibrate()
         counted = await turn(place, used(input_tokens=1_000, output_tokens=100))
         half = await turn(place, Reading((Part(Usage(input_tokens=1_000)),), output_bytes=300))
     assert other["cost_nanos"] == RAW

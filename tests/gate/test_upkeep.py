@@ -120,4 +120,4 @@ async def test_other_gates_calls_are_learned_at_the_prices_in_force(tmp_path):
         dearer = PriceBook(origin="another")
         place.gate.set_prices(dearer)
 
-        assert place.gate._upkeep.prices is dearer
+        assert place.gate._learning.prices is dearer

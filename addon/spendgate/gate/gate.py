@@ -25,6 +25,7 @@ from spendgate.gate.evidence import Evidence, Looks
 from spendgate.gate.failing import Failing
 from spendgate.gate.fallback import Fallback
 from spendgate.gate.interface import Admitted, Answered, Collected, End, Gone, Intent, Refused, Seen
+from spendgate.gate.learning import Learning
 from spendgate.gate.line import Lines
 from spendgate.gate.patience import BUSY_PATIENCE_MS
 from spendgate.gate.provider_time import ProviderTime
@@ -80,10 +81,10 @@ class Gate:
         self._remembered = Remembered()
         self._lines = Lines()
         self._evidence = Evidence(ledger, self.backlog, self.fallback, self._time, wall, looks=looks, account=account)
+        self._learning = Learning(ledger, prices, self.sizes, calibrated=self._calibrated)
         self._upkeep = Upkeep(
-            ledger, prices, self.sizes, self.backlog, clock=self.clock, evidence=self._evidence, also=self._also,
-            calibrated=self._calibrated,
-        )  # fmt: skip
+            ledger, self.backlog, self._learning, clock=self.clock, evidence=self._evidence, also=self._also
+        )
         self._correcting = Correcting(
             ledger, lines=self._lines, fallback=self.fallback, backlog=self.backlog, estimate=estimate
         )
@@ -106,7 +107,7 @@ class Gate:
         )  # fmt: skip
         self._settling = Settling(
             ledger, lines=self._lines, fallback=self.fallback, backlog=self.backlog, sizes=self.sizes, estimate=estimate,
-            remembered=self._remembered, learned=self._upkeep.learned, in_force=lambda: (self._known, self.prices),
+            remembered=self._remembered, learned=self._learning.learned, in_force=lambda: (self._known, self.prices),
         )  # fmt: skip
 
     # -- life ----------------------------------------------------------------------------------------------------
@@ -136,7 +137,7 @@ class Gate:
 
     def set_prices(self, prices: PriceBook) -> None:
         """Use this price list from now on, also for the charge of calls under way."""
-        self.prices = self._upkeep.prices = prices
+        self.prices = self._learning.prices = prices
         self._known = KnownTerms(self.policy, prices, self._factors)
 
     def _calibrated(self, factors: Factors) -> None:

@@ -1,66 +1,47 @@
-"""What a gate does beside calls: learning from the ledger, filling budgets, ending dead gates' calls."""
+"""What a gate does beside calls, and when: learning from the ledger, filling budgets, ending dead gates' calls."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections import OrderedDict
-from collections.abc import Callable
-from dataclasses import replace
 from typing import Protocol
 
 from spendgate import lapse, plural
 from spendgate.audit_words import AuditWord
-from spendgate.calibration import ONE_PPM, Factors
-from spendgate.cost_lines import sample_of
 from spendgate.errors import LedgerUnavailable
-from spendgate.estimate import KindKeys, Sizes
 from spendgate.gate import billed
 from spendgate.gate.backlog import Backlog
 from spendgate.gate.clock import Clock
 from spendgate.gate.evidence import CLOCK_STEP_MS, Evidence
-from spendgate.gate.past import Also, counted, facts_of, scopes_of
+from spendgate.gate.learning import Learning, PastCalls
+from spendgate.gate.past import Also, counted, scopes_of
 from spendgate.gate.patience import patiently
-from spendgate.gate.terms import rates_of
 from spendgate.ledger.audit_log import Line
 from spendgate.ledger.counted import Counted, ScopesOf
 from spendgate.ledger.interface import LedgerPort
 from spendgate.ledger.orphans import Resolved
-from spendgate.ledger.rows import PastCall
 from spendgate.ledger.uncaptured import ScopesOf as BilledScopesOf
 from spendgate.policy import Policy
-from spendgate.price_change import PriceChange
-from spendgate.pricing import PriceBook, UnknownPrice, utc
-from spendgate.usage import NO_USAGE
 
 logger = logging.getLogger(__name__)
 
-HISTORY_CALLS = 2_000
 ORPHANS_EVERY_MS = 60_000
 ORPHANS_WHILE_WAITED_FOR_MS = 1_000
 """How often while a call waits for others' holds: a dead gate's are none that will end by themselves."""
 LEARN_EVERY_S = 2.0
-LEARN_CALLS = 100
-_LOOK_BACK = 1_000
-"""How many rows a long call may end behind the newest one and still be learned from."""
 FILL_PATIENCE_MS = 5_000
 """How long a new policy may wait for a moment in which no other gate writes."""
-_KNOWN_KEPT = 4_096
 
 
-class GateLedger(LedgerPort, Protocol):
+class GateLedger(LedgerPort, PastCalls, Protocol):
     """The ledger with what upkeep needs of it."""
 
     def resolve_orphans(self, now_ms: int) -> Resolved: ...
     def prepare(
         self, budgets: tuple[Counted, ...], scopes_of: ScopesOf, now_ms: int, *, patient: bool = True
     ) -> int: ...
-    def recent(self, limit: int, *, after_seq: int = 0) -> tuple[PastCall, ...]: ...
     def take_billed(self, budgets: tuple[Counted, ...], scopes_of: BilledScopesOf, *, patient: bool = True) -> int: ...
     def uncaptured_upto(self) -> int: ...
-    def calibrated_upto(self) -> int: ...
-    def factors(self) -> Factors: ...
-    def estimated(self, limit: int) -> tuple[PastCall, ...]: ...
     def audit(self, line: Line) -> None: ...
     def last_audited(self, what: AuditWord) -> str | None: ...
     def in_place(self) -> bool: ...
@@ -74,26 +55,19 @@ class Upkeep:
     """The background of one gate. Of one event loop."""
 
     def __init__(
-        self, ledger: GateLedger, prices: PriceBook, sizes: Sizes, backlog: Backlog, *, clock: Clock, evidence: Evidence,
-        also: Also, calibrated: Callable[[Factors], None],
-    ) -> None:  # fmt: skip
-        self.prices = prices
-        """What other gates' calls are learned by."""
+        self, ledger: GateLedger, backlog: Backlog, learning: Learning, *, clock: Clock, evidence: Evidence, also: Also
+    ) -> None:
         self._ledger = ledger
-        self._sizes = sizes
         self._backlog = backlog
+        self._learning = learning
         self._clock = clock
         self._evidence = evidence
         self._also = also
-        self._calibrated = calibrated
-        self._calibrated_upto = 0
         self._billed_upto = 0
         """As far as what bills have and no call was counted."""
         self._filled_ms = 0
         """What the clock said when budgets were filled last."""
         self._task: asyncio.Task[None] | None = None
-        self._known: OrderedDict[str, None] = OrderedDict()
-        self._seq = 0
         self._orphans_at_ms = 0
         self._policy = Policy(owner="nobody")
         self._ended = ""
@@ -105,8 +79,8 @@ class Upkeep:
         self._resolve()
         await self.fill(policy)
         self._watch_end()
-        self._calibrate()
-        self._learn()
+        self._learning.calibrate()
+        self._learning.learn()
         self._task = asyncio.get_running_loop().create_task(self._run(), name="gate-upkeep")
 
     async def stop(self) -> None:
@@ -123,7 +97,7 @@ class Upkeep:
         can be admitted between its last step and the swap that its caller makes. Raises StateError, LedgerUnavailable.
         """
         await self._count(policy)
-        self._policy = policy
+        self._policy = self._learning.policy = policy
 
     async def _count(self, policy: Policy) -> None:
         await asyncio.to_thread(self._prepare, policy)
@@ -144,12 +118,6 @@ class Upkeep:
             self._ledger.take_billed(billed.counted(policy, now_ms), billed.scopes_of(policy), patient=patient)
         self._billed_upto = upto
 
-    def learned(self, call_id: str) -> None:
-        """This call was learned from: its row teaches nothing more."""
-        self._known[call_id] = None
-        if len(self._known) > _KNOWN_KEPT:
-            self._known.popitem(last=False)
-
     def waited_for(self) -> None:
         """A call waits for others' holds: see whether they are a dead gate's. Never raises."""
         if self._clock.boot_ms() - self._orphans_at_ms >= ORPHANS_WHILE_WAITED_FOR_MS:
@@ -163,7 +131,9 @@ class Upkeep:
     async def _run(self) -> None:
         while True:
             await asyncio.sleep(LEARN_EVERY_S)
-            for work in (self._evidence.watch, self._watch_end, self._calibrate, self._learn, self._resolve_when_due):
+            for work in (
+                self._evidence.watch, self._watch_end, self._learning.calibrate, self._learning.learn, self._resolve_when_due,
+            ):  # fmt: skip
                 try:
                     work()
                 except LedgerUnavailable:
@@ -194,56 +164,6 @@ class Upkeep:
             pass  # the next round does it
         except Exception:
             logger.exception("budgets could not be filled after the clock went back")
-
-    def _learn(self) -> None:
-        """Learn what other gates' calls needed, and at the start what all did."""
-        calls = LEARN_CALLS if self._seq else HISTORY_CALLS
-        for past in self._ledger.recent(calls, after_seq=max(0, self._seq - _LOOK_BACK)):
-            self._seq = max(self._seq, past.seq)
-            if past.row.id not in self._known:
-                self.learned(past.row.id)
-                self._learn_from(past)
-
-    def _calibrate(self) -> None:
-        """Put the factors in force that were learned since the last look, also in what was estimated without them so far:
-        until then such calls have taught nothing of what their kind needs."""
-        upto = self._ledger.calibrated_upto()
-        if upto == self._calibrated_upto:
-            return
-        factors = self._ledger.factors()
-        self._calibrated(factors)
-        self._calibrated_upto = upto
-        for past in self._ledger.estimated(HISTORY_CALLS) if len(factors) else ():
-            factor = factors.of(past.row.tool, past.row.model_requested)
-            if factor is not None and past.value_nanos and past.row.id not in self._known:
-                self.learned(past.row.id)
-                value = past.value_nanos * factor.ppm // ONE_PPM
-                self._learn_from(replace(past, usage=factor.scaled(past.usage, NO_USAGE), value_nanos=value))
-
-    def _learn_from(self, past: PastCall) -> None:
-        made = past.row
-        change, value = self._changed(past)
-        rates = rates_of(
-            self.prices, made.provider, made.model_requested, past.booked_ms, self._policy.unknown_model, change=change
-        )
-        keys = KindKeys.of(made.tool, made.model_requested, made.dialect or "")
-        if value is not None:
-            self._sizes.learn(keys, sample_of(made.text_bytes, past.usage, value, rates))
-
-    def _changed(self, past: PastCall) -> tuple[PriceChange | None, int | None]:
-        """What the policy would make of its list price on the day on which it left, and what its counts cost so: a sample and its
-        rates must be of one price. A tier of its answer is not known any more."""
-        made = past.row
-        if not self._policy.adjust:
-            return None, past.value_nanos
-        facts = facts_of(past, self._policy)
-        change = self._policy.adjustments.of(facts, past.booked_ms).asked
-        if change is None or not change.rates:
-            return None, past.value_nanos  # a factor changes both alike
-        charge = self.prices.price(
-            made.provider, made.model_requested, past.usage, at=utc(past.booked_ms), change=change
-        )
-        return (None, past.value_nanos) if isinstance(charge, UnknownPrice) else (change, charge.nanos)
 
     def _resolve_when_due(self) -> None:
         if self._clock.boot_ms() - self._orphans_at_ms >= ORPHANS_EVERY_MS:
