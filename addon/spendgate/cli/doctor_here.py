@@ -12,7 +12,7 @@ from spendgate.cli.report import Report
 from spendgate.doctor.interface import Check, State
 
 if TYPE_CHECKING:
-    from spendgate.cli.service_status import Service
+    from spendgate.cli.service_shown import Service
 
 _NAMES = {"Darwin": "macOS"}
 

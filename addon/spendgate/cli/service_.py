@@ -10,8 +10,9 @@ from typing import Annotated
 
 import typer
 
+from spendgate.cli import auto_mode
 from spendgate.cli.options import FormatOption, port_from
-from spendgate.cli.output import Format
+from spendgate.cli.output import Format, note
 from spendgate.config.credentials import UPSTREAM_AUTH
 from spendgate.config.upstream import upstream_proxy
 from spendgate.errors import StateError, UsageError
@@ -50,6 +51,8 @@ class Mode(StrEnum):
 
     REGULAR = "regular"
     TRANSPARENT = "transparent"
+    AUTO = "auto"
+    """The latter where this machine can, else the former."""
 
 
 def register(app: typer.Typer) -> None:
@@ -69,7 +72,9 @@ def install(
     mode: Annotated[
         Mode,
         typer.Option(
-            "--mode", help="regular: by the proxy alone. transparent: by firewall rules, too, without their doing."
+            "--mode",
+            help="regular: by the proxy alone. transparent: by firewall rules, too, without their doing."
+            " auto: transparent where nftables are here.",
         ),
     ] = Mode.REGULAR,
     redirect_port: Annotated[
@@ -100,6 +105,10 @@ def install(
     dry_run: DryRunOption = False,
 ) -> None:
     """Install the gate as a service under its own account, and start it. Again: what differs is mended, and told."""
+    if mode is Mode.AUTO:
+        automatic = auto_mode.for_service(elsewhere=root is not None)
+        note(f"--mode auto: {automatic.mode}, since {automatic.why}")
+        mode = Mode(automatic.mode)
     if _macos():
         from spendgate.cli import service_macos  # noqa: PLC0415 - as below
 
