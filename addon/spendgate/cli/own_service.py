@@ -44,6 +44,8 @@ def _listening() -> frozenset[int]:
                 return _of_systemd()
             case "Darwin":
                 return _of_launchd()
+            case "Windows":
+                return _of_windows()
     except (StateError, OSError, ValueError):  # the port is taken all the same, and that is told
         pass
     return frozenset()
@@ -56,6 +58,13 @@ def _of_systemd() -> frozenset[int]:
         return frozenset()
     said = machine.unit_said("spendgate.service")
     return said_to_listen(said["StatusText"]) if said["ActiveState"] == "active" else frozenset()
+
+
+def _of_windows() -> frozenset[int]:
+    from spendgate.service import windows_manager  # noqa: PLC0415 - as below
+
+    found = windows_manager.found()
+    return named(found.line.split()) if found and found.ours and found.state == "running" else frozenset()
 
 
 def _of_launchd() -> frozenset[int]:

@@ -21,7 +21,8 @@ class Service:
     state: str
     enabled: str
     since: str
-    restarts: int
+    restarts: int | None
+    """None: the system counts none."""
     result: str
     """systemd's word for how it last ended: success, watchdog, exit-code, …"""
     pid: int
@@ -55,7 +56,8 @@ def _print(found: Service) -> None:
     say("service", value(found.state), value(found.enabled), value(found.unit))
     ended = f"last ended by {found.result}" if found.result != "success" else ""
     process = f"process {found.pid}" if found.pid else ""
-    say("since", value(found.since), process, counted(found.restarts, "restart"), ended)
+    again = counted(found.restarts, "restart") if found.restarts is not None else ""
+    say("since", value(found.since), process, again, ended)
     say("gate", value(found.running))
     if found.redirect or found.clerk:
         say("capture", value(found.redirect), style="" if found.redirect == CAPTURING else "red")
