@@ -220,6 +220,13 @@ def test_a_dry_run_does_nothing(machine: Machine) -> None:
     assert (machine.ran, machine.service) == ([], None)
 
 
+def test_a_virtual_environment_is_refused(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its launcher would go with a person who logs off."""
+    monkeypatch.setattr(sys, "prefix", "/venv")
+    assert "is a virtual environment" in str(service("install").exception)
+    assert machine.service is None
+
+
 def test_without_pywin32_it_is_named(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     """With what installs it."""
     monkeypatch.setitem(sys.modules, "win32service", None)
@@ -271,3 +278,6 @@ def test_a_gate_that_fails_says_no_word_of_stopping(tmp_path: Path) -> None:
     alone = hosted(tmp_path / "alone", free_port(), unmanaged="1")
     assert (alone[0], alone[1]) == (1, [])
     assert "`spendgate run` needs none" in alone[2]
+    (tmp_path / "bare").mkdir()
+    bare = hosted(tmp_path / "bare", free_port(), no_pywin32="1")
+    assert (bare[0], "pip install pywin32" in bare[2]) == (1, True)

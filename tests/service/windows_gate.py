@@ -16,6 +16,8 @@ if __name__ == "__main__":
     from service import windows_stand_in
 
     without_posix.take_away()
+    if "no_pywin32" in os.environ:  # as where it was not installed
+        importlib.import_module("spendgate.cli.main").run()
     heard, stop = os.dup(2), threading.Event()
 
     def told(state: int) -> None:

@@ -135,6 +135,11 @@ def _administrator() -> bool:
 
 def _check_program(about: Description, named: Path | None) -> None:
     """Raises StateError for what is not there, or that others may change: what they write would run as the gate."""
+    if named is None and sys.prefix != sys.base_prefix:
+        raise StateError(
+            f"{sys.prefix} is a virtual environment, whose python.exe is a launcher that Windows may end when a person logs off:"
+            r" install Spendgate into a Python of its own below C:\Program Files, as its package does"
+        )
     for file in (*about.program[:1], *(() if named else (sys.base_prefix, spendgate.__file__, typer.__file__))):
         if not Path(file).exists():
             raise StateError(f"{file} is not there: the service could not start")

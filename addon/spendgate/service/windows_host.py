@@ -79,6 +79,10 @@ class Host:
 def hosted(gate: Callable[[Host], Coroutine[Any, Any, None]]) -> None:
     """Run the gate to its end. Raises what it does, and StateError where the service manager did not start this process."""
     host = Host()
+    if stopper := getattr(signal, "SIGBREAK", None):
+        # Windows tells every service that somebody logs off (HandlerRoutine, CTRL_LOGOFF_EVENT), and its C library hands that on
+        # as Ctrl-Break: the gate would end with each person who leaves.
+        signal.signal(stopper, signal.SIG_IGN)
     speaking = threading.Thread(target=_speak, args=(host,), daemon=True, name="service manager")
     speaking.start()
     host.started()
@@ -88,8 +92,15 @@ def hosted(gate: Callable[[Host], Coroutine[Any, Any, None]]) -> None:
 
 
 def _speak(host: Host) -> None:
-    """With the service manager, until the service has ended."""
-    manager, utilities, error = module("servicemanager"), module("win32serviceutil"), module("pywintypes").error
+    """With the service manager, until the service has ended. Whatever fails here, the gate must not wait for it."""
+    try:
+        _dispatch(host)
+    except Exception as fault:  # noqa: BLE001 - pywin32's errors are its own, and known when it is there
+        host.no_manager(str(getattr(fault, "strerror", None) or fault))
+
+
+def _dispatch(host: Host) -> None:
+    manager, utilities = module("servicemanager"), module("win32serviceutil")
 
     class Service(utilities.ServiceFramework):  # type: ignore[name-defined,misc] # pywin32's, without types
         _svc_name_ = NAME
@@ -103,12 +114,12 @@ def _speak(host: Host) -> None:
         def SvcShutdown(self) -> None:  # noqa: N802
             host.stop()
 
-    try:
-        manager.Initialize()
-        manager.PrepareToHostSingle(Service)
-        manager.StartServiceCtrlDispatcher()
-    except error as fault:
-        host.no_manager(str(fault.strerror))
+        def SvcInterrogate(self) -> None:  # noqa: N802
+            """The manager has what was said last; pywin32's own would say that it runs, also while it starts."""
+
+    manager.Initialize()
+    manager.PrepareToHostSingle(Service)
+    manager.StartServiceCtrlDispatcher()
 
 
 def to_log(file: Path) -> None:
