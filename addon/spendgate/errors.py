@@ -3,6 +3,7 @@
     SpendgateError
     ├── PolicyError        a policy file that cannot take force; carries every fault      -> cli, config (keeps last good)
     ├── StateError         the state directory, CA or ledger cannot be used as it is      -> cli: exit 1, one line
+    │   └── PortTaken      another program listens there already                          -> cli: says whose it is, where it knows
     ├── LedgerUnavailable  busy beyond patience, full or broken disk                      -> gate: policy's on_failure
     │   └── LedgerBusy     another writer holds the file at this instant                  -> gate: jittered retry
     ├── WireError          bytes of a peer that do not parse as its dialect               -> readers: stop reading, keep relaying
@@ -41,6 +42,14 @@ class PolicyError(SpendgateError):
 
 class StateError(SpendgateError):
     """The state directory, the CA or the ledger cannot be used as it is."""
+
+
+class PortTaken(StateError):
+    """Another program listens at this port already. `why`: the fault; `instead`: what to choose."""
+
+    def __init__(self, port: int, why: str, instead: str) -> None:
+        super().__init__(f"{why}; {instead}")
+        self.port, self.why, self.instead = port, why, instead
 
 
 class LedgerUnavailable(SpendgateError):

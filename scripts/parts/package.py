@@ -1,5 +1,5 @@
 """The checkout as one Debian package: /opt/spendgate with a Python of its own, and the starter /usr/bin/spendgate. On a Mac
-one of macOS' (`package_macos`).
+one of macOS' (`package_macos`); on any system one of Windows' (`package_windows`).
 
 Debian 12 has Python 3.11, the product needs 3.12: the interpreter that made `.venv` goes along (`package_python`), with what it
 runs (`package_tree`). What it takes of the system's libraries is found by Debian's own `dpkg-shlibdeps`; the package is for the
@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from parts import package_macos
+from parts import package_macos, package_windows
 from parts.package_python import bundle
 from parts.package_tree import HOME, copyright_file, fill, project, settle, write
 from parts.sbom import ROOT
@@ -30,6 +30,9 @@ _SCRIPTS: Final = Path(__file__).parent / "debian"
 
 def main() -> None:
     """Make it; a machine that cannot is told what it lacks."""
+    if sys.argv[1:2] == ["--windows"] and len(sys.argv) > 2:
+        package_windows.main(Path(sys.argv[2]), Path(sys.argv[3]) if len(sys.argv) > 3 else ROOT / "dist")
+        return
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "dist"
     if platform.system() == "Darwin":
         package_macos.main(folder)

@@ -42,7 +42,7 @@ def fill(tree: Path, packages: Path) -> tuple[metadata.Distribution, ...]:
     shipped = _packages(about["project"]["dependencies"])
     for each in shipped:
         _copy_package(each, packages)
-    _copy_product(about["tool"]["hatch"]["build"]["targets"]["wheel"], packages)
+    copy_product(about["tool"]["hatch"]["build"]["targets"]["wheel"], packages)
     _compile(tree / HOME / "lib")
     write(tree / HOME / "bin" / "spendgate", _STARTER, 0o755)
     return shipped
@@ -68,7 +68,7 @@ def _copy_package(package: metadata.Distribution, to: Path) -> None:
         write(to / file, content)
 
 
-def _copy_product(wheel: Mapping[str, Any], to: Path) -> None:
+def copy_product(wheel: Mapping[str, Any], to: Path) -> None:
     """The source, and what the wheel puts beside it: what git has, not what lies about."""
     for folder in wheel["packages"]:
         listed = subprocess.run(["git", "ls-files", "-z", folder], cwd=ROOT, capture_output=True, text=True, check=True)
@@ -89,19 +89,30 @@ def _compile(folder: Path) -> None:
     )  # fmt: skip
 
 
-def copyright_file(shipped: Iterable[metadata.Distribution]) -> str:
-    """Each part of the package, its licence as it names it, and where its texts lie. Raises ValueError where there are none."""
+def copyright_file(
+    shipped: Iterable[metadata.Distribution], python: str | None = None, packages: str | None = None
+) -> str:
+    """Each part of the package, its licence as it names it, and where its texts lie: `python`'s, and those below `packages`.
+
+    Raises ValueError where there are none."""
+    library = f"/{HOME}/lib/{_version()}"
+    python, packages = python or f"{library}/LICENSE.txt", packages or f"{library}/site-packages"
     parts = [f"Spendgate\n  Apache-2.0\n\n{(ROOT / 'LICENSE').read_text()}"]
-    parts += [f"Python {sys.version.split()[0]}\n  PSF-2.0\n  /{HOME}/lib/{_version()}/LICENSE.txt"]
+    parts += [f"Python {sys.version.split()[0]}\n  PSF-2.0\n  {python}"]
     for each in shipped:
         said = each.metadata.get("License-Expression") or each.metadata.get("License") or ""
-        texts = [file for file in each.files or () if _is_text(file)]
+        texts = texts_of(each)
         if not texts:
             raise ValueError(f"{each.metadata['Name']} comes without its licence's text: it cannot be passed on so")
-        places = "".join(f"\n  /{HOME}/lib/{_version()}/site-packages/{file}" for file in texts)
+        places = "".join(f"\n  {packages}/{file}" for file in texts)
         name = said.strip().splitlines()[0] if said.strip() else "as its text says"
         parts.append(f"{each.metadata['Name']} {each.version}\n  {name}{places}")
     return "What this package holds, and under which licence.\n\n" + "\n\n".join(parts) + "\n"
+
+
+def texts_of(package: metadata.Distribution) -> list[metadata.PackagePath]:
+    """Its licence's texts."""
+    return [file for file in package.files or () if _is_text(file)]
 
 
 def _is_text(file: metadata.PackagePath) -> bool:

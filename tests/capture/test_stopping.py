@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 
 import pytest
 
+from spendgate.capture import stopping as module
 from spendgate.capture.stopping import stopping
 
 
@@ -39,3 +41,17 @@ def test_a_signal_stops_and_afterwards_does_what_it_did(
             assert heard == [number]
     finally:
         signal.signal(number, before)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there the signal is not another's")
+@pytest.mark.parametrize("ignored", [True, False])
+async def test_a_service_goes_on_when_a_person_logs_off(monkeypatch: pytest.MonkeyPatch, ignored: bool) -> None:
+    """What it ignores stays ignored; elsewhere it is Ctrl-Break, which ends a gate. SIGUSR1 stands for what Windows alone has."""
+    monkeypatch.setattr(module, "_NAMES", ("SIGTERM", "SIGUSR1"))
+    monkeypatch.setattr(module, "_LOG_OFF", "SIGUSR1")
+    before = signal.signal(signal.SIGUSR1, signal.SIG_IGN if ignored else signal.SIG_DFL)
+    try:
+        with stopping(asyncio.Event()):
+            assert (signal.getsignal(signal.SIGUSR1) is signal.SIG_IGN) is ignored
+    finally:
+        signal.signal(signal.SIGUSR1, before)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,20 @@ def test_auto_is_transparent_where_all_is_here(lacks: dict[str, Any], mode: str,
     found = auto_mode.chosen(**({"linux": True, "root": True, "nft": True, "account": "spendgate"} | lacks))
     assert found.mode == mode
     assert why in found.why
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere it is always regular")
+@pytest.mark.parametrize(("nft", "transparent"), [("/usr/sbin/nft", True), (None, False)])
+def test_auto_is_the_services_mode_too(monkeypatch: pytest.MonkeyPatch, nft: str | None, transparent: bool) -> None:
+    """As `run` chooses; the account is what the installation makes. Of another machine nothing is known."""
+    monkeypatch.setattr(auto_mode.shutil, "which", lambda *_, **__: nft)
+    words = ["service", "install", "--mode", "auto", "--dry-run"]
+    shown = CliRunner().invoke(app, words)
+    assert shown.exit_code == 0, shown.output
+    assert ("spendgate-redirect.service" in shown.stdout) is transparent
+    assert f"--mode auto: {'transparent' if transparent else 'regular'}, since " in shown.stderr
+    elsewhere = CliRunner().invoke(app, [*words, "--root", "/x", "--program", "/opt/spendgate/bin/spendgate"])
+    assert "choose regular or transparent" in str(elsewhere.exception)
 
 
 def test_auto_is_one_way_alone() -> None:

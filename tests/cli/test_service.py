@@ -128,12 +128,12 @@ def test_without_systemd_there_is_one_error_with_a_remedy(
 )
 def test_other_systems_are_said_not_to_be_built(monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]) -> None:
     """Plainly, with what there is instead."""
-    monkeypatch.setattr("spendgate.cli.service_.platform.system", lambda: "Windows")
+    monkeypatch.setattr("spendgate.cli.service_.platform.system", lambda: "FreeBSD")
 
     result = service(*words)
 
     assert isinstance(result.exception, StateError)
-    assert "is not built on Windows; `spendgate run`" in str(result.exception)
+    assert "is not built on FreeBSD; `spendgate run`" in str(result.exception)
 
 
 def test_no_program_that_others_may_change_is_run_as_the_gate(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ No connection goes from the gate to itself, whatever it is called: each turn wou
 from __future__ import annotations
 
 import asyncio
+import errno
 import ipaddress
 import logging
 import os
@@ -25,7 +26,7 @@ from spendgate.capture.connections import Waiting
 from spendgate.capture.dispatch import Dispatch, InPlace
 from spendgate.capture.handler import Handler
 from spendgate.capture.way_out import Redirected, proxy_of
-from spendgate.errors import StateError
+from spendgate.errors import PortTaken, StateError
 
 BACKLOG = 4_096
 """Connections that may wait to be accepted; asyncio asks for 100. The kernel's own bound (`somaxconn`) is 4,096 on Linux."""
@@ -62,7 +63,7 @@ class Server(proxyserver.Proxyserver):
         instances = tuple(self.servers)
         for instance in instances:
             if instance.last_exception is not None or not instance.is_running:
-                raise StateError(_not_listening(instance))
+                raise _not_listening(instance)
             _deepen(instance)
         return tuple(Listener(i.mode.full_spec, tuple((a[0], a[1]) for a in i.listen_addrs)) for i in instances)
 
@@ -190,7 +191,7 @@ def try_ports(asked: options.Options) -> None:
         except socket.gaierror:
             continue  # a name that this family does not have; the listener itself knows all
         except OSError as fault:
-            raise StateError(_cannot_listen(mode, host, port, fault)) from fault
+            raise _unbound(mode, host, port, fault) from fault
 
 
 def _bind_once(host: str, port: int) -> None:
@@ -203,21 +204,24 @@ def _bind_once(host: str, port: int) -> None:
         trial.bind((host, port))
 
 
-def _not_listening(instance: ServerInstance[mode_specs.ProxyMode]) -> str:
+def _not_listening(instance: ServerInstance[mode_specs.ProxyMode]) -> StateError:
     fault, mode = instance.last_exception, instance.mode
     if not isinstance(fault, OSError) or fault.errno is None:
-        return f"--mode {mode.full_spec} did not start: {fault or 'no reason given'}"
+        return StateError(f"--mode {mode.full_spec} did not start: {fault or 'no reason given'}")
     host, port = mode.listen_host(ctx.options.listen_host), mode.listen_port(ctx.options.listen_port)
-    return _cannot_listen(mode, host, port, fault)
+    return _unbound(mode, host, port, fault)
 
 
-def _cannot_listen(mode: mode_specs.ProxyMode, host: str, port: int | None, fault: OSError) -> str:
+def _unbound(mode: mode_specs.ProxyMode, host: str, port: int | None, fault: OSError) -> StateError:
     own = mode.custom_listen_port is not None
     another = (
         f"choose another with --mode {mode.full_spec.rpartition('@')[0]}@PORT" if own else "choose another with --port"
     )
     why = os.strerror(fault.errno) if fault.errno is not None else str(fault)
-    return f"port {port} of {host} cannot be listened on: {why}; {another}"
+    said = f"port {port} of {host} cannot be listened on: {why}"
+    if fault.errno == errno.EADDRINUSE and port:
+        return PortTaken(port, said, another)
+    return StateError(f"{said}; {another}")
 
 
 def _deepen(instance: ServerInstance[mode_specs.ProxyMode]) -> None:

@@ -11,6 +11,8 @@ from typing import Final
 
 _NAMES: Final = ("SIGINT", "SIGTERM", "SIGBREAK")
 """Windows sends the first and the last (Ctrl-C, Ctrl-Break), POSIX the first two; each has the ones that it knows."""
+_LOG_OFF: Final = "SIGBREAK"
+"""As which Windows' C library hands on, too, that some person logs off: a service ignores it, and goes on doing so here."""
 
 
 @contextmanager
@@ -20,7 +22,7 @@ def stopping(stop: asyncio.Event) -> Iterator[None]:
     Loops of Windows take no handlers of signals (asyncio says `NotImplementedError`), and are woken by one of the interpreter's.
     """
     loop = asyncio.get_running_loop()
-    numbers = [signal.Signals[name] for name in _NAMES if name in signal.Signals.__members__]
+    numbers = [signal.Signals[name] for name in _NAMES if name in signal.Signals.__members__ and not _left(name)]
     try:
         for number in numbers:
             loop.add_signal_handler(number, stop.set)
@@ -33,6 +35,10 @@ def stopping(stop: asyncio.Event) -> Iterator[None]:
     finally:
         for number in numbers:
             loop.remove_signal_handler(number)
+
+
+def _left(name: str) -> bool:
+    return name == _LOG_OFF and signal.getsignal(signal.Signals[name]) is signal.SIG_IGN
 
 
 @contextmanager

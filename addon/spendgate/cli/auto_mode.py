@@ -1,4 +1,4 @@
-"""`run --mode auto`: transparent where this machine and whoever asks can do it, else regular."""
+"""`--mode auto` of `run` and `service install`: transparent where this machine and whoever asks can do it, else regular."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import sys
 from dataclasses import dataclass
 from typing import Final
 
-from spendgate.cli.transparent import TRANSPARENT
+from spendgate.cli.transparent import ACCOUNT, TRANSPARENT
 from spendgate.errors import UsageError
+from spendgate.stores.running import search_path
 
 AUTO: Final = "auto"
 REGULAR: Final = "regular"
@@ -34,6 +35,16 @@ def chosen(*, linux: bool, root: bool, nft: bool, account: str | None) -> Chosen
     if account is None:
         return Chosen(REGULAR, "the gate's account is not here (mdm/README.md, Linux, by hand)")
     return Chosen(TRANSPARENT, f"root and nftables are here, and the account {account}")
+
+
+def for_service(*, elsewhere: bool) -> Chosen:
+    """What `service install --mode auto` means here, for root, whose installation makes the account.
+
+    Raises UsageError where the files are for another machine (`elsewhere`), of which nothing is known."""
+    if elsewhere:
+        raise UsageError("--mode auto looks at this machine, and --root is for another: choose regular or transparent")
+    nft = shutil.which("nft", path=search_path()) is not None
+    return chosen(linux=sys.platform == "linux", root=True, nft=nft, account=ACCOUNT)
 
 
 def here(modes: tuple[str, ...], account: str) -> Chosen | None:

@@ -10,9 +10,10 @@ from spendgate.cli.desk import Desk
 from spendgate.cli.health import Health
 from spendgate.cli.report import Report
 from spendgate.doctor.interface import Check, State
+from spendgate.errors import StateError
 
 if TYPE_CHECKING:
-    from spendgate.cli.service_status import Service
+    from spendgate.cli.service_shown import Service
 
 _NAMES = {"Darwin": "macOS"}
 
@@ -28,10 +29,18 @@ def of_service(desk: Desk) -> Iterator[Check]:
 
         if service_macos.JOB.exists():
             yield _daemon(service_macos.asked())
+    elif platform.system() == "Windows":
+        from spendgate.cli import windows_status  # noqa: PLC0415 - as above
+
+        try:
+            yield from (_daemon(each) for each in windows_status.there())
+        except StateError as fault:
+            yield Check("service", "service", State.UNSEEN, str(fault))
 
 
 def _daemon(found: Service) -> Check:
-    says = f"{found.unit} is {found.state}, started again {found.restarts} times"
+    again = f", started again {found.restarts} times" if found.restarts is not None else ""
+    says = f"{found.unit} is {found.state}{again}"
     if found.state == "active (running)":
         return Check("service", "service", State.FINE, says)
     ended = "" if found.result == "success" else f"; it last ended by {found.result}"
@@ -48,6 +57,5 @@ def of_rules(report: Report | None = None, health: Health | None = None) -> Iter
         yield from bridges.containers(report) if report is not None else ()
         return
     name = _NAMES.get(platform.system(), platform.system())
-    started = "" if platform.system() == "Darwin" else "what starts the gate, and "
-    says = f"{started}whether QUIC to providers is refused, is not looked at on {name}"
+    says = f"whether QUIC to providers is refused, is not looked at on {name}"
     yield Check("system", name, State.UNSEEN, says)

@@ -1,4 +1,4 @@
-"""`spendgate service`: the gate as a service of the machine, put up, taken away, and asked how it is. systemd's, or launchd's."""
+"""`spendgate service`: the gate as a service of the machine, put up, taken away, and asked how it is."""
 
 from __future__ import annotations
 
@@ -10,15 +10,18 @@ from typing import Annotated
 
 import typer
 
+from spendgate.cli import auto_mode, service_host
 from spendgate.cli.options import FormatOption, port_from
-from spendgate.cli.output import Format
+from spendgate.cli.output import Format, note
 from spendgate.config.credentials import UPSTREAM_AUTH
 from spendgate.config.upstream import upstream_proxy
 from spendgate.errors import StateError, UsageError
 from spendgate.identity.containers import ranges
 from spendgate.service.notify import Manager
 
-_commands = typer.Typer(help="The gate as a service of this machine (Linux with systemd; macOS).", no_args_is_help=True)
+_commands = typer.Typer(
+    help="The gate as a service of this machine (Linux with systemd; macOS; Windows).", no_args_is_help=True
+)
 RootOption = Annotated[
     Path | None,
     typer.Option(
@@ -75,6 +78,8 @@ class Mode(StrEnum):
 
     REGULAR = "regular"
     TRANSPARENT = "transparent"
+    AUTO = "auto"
+    """The latter where this machine can, else the former."""
 
 
 def register(app: typer.Typer) -> None:
@@ -91,7 +96,9 @@ def install(
     mode: Annotated[
         Mode,
         typer.Option(
-            "--mode", help="regular: by the proxy alone. transparent: by firewall rules, too, without their doing."
+            "--mode",
+            help="regular: by the proxy alone. transparent: by firewall rules, too, without their doing."
+            " auto: transparent where nftables are here.",
         ),
     ] = Mode.REGULAR,
     redirect_port: RedirectPortOption = None,
@@ -99,9 +106,30 @@ def install(
     containers: ContainersOption = None,
     program: ProgramOption = None,
     root: RootOption = None,
+    as_system: Annotated[
+        bool,
+        typer.Option(
+            "--as-system",
+            help="Windows: as LocalSystem, which is shown whose every process is; else as the service's own account,"
+            " which is not.",
+        ),
+    ] = False,
     dry_run: DryRunOption = False,
 ) -> None:
     """Install the gate as a service under its own account, and start it. Again: what differs is mended, and told."""
+    if mode is Mode.AUTO:
+        automatic = auto_mode.for_service(elsewhere=root is not None)
+        note(f"--mode auto: {automatic.mode}, since {automatic.why}")
+        mode = Mode(automatic.mode)
+    if platform.system() == "Windows":
+        from spendgate.cli import service_windows  # noqa: PLC0415 - as below
+
+        if mode is not Mode.REGULAR or redirect_port or upstream or containers or root:
+            raise UsageError("Windows' service has --policy, --port, --program, --as-system and --dry-run alone")
+        service_windows.install(service_windows.Wanted(policy, port, program, as_system), dry_run=dry_run)
+        return
+    if as_system:
+        raise UsageError("--as-system: Windows alone; elsewhere the gate has an account of its own")
     if _macos():
         from spendgate.cli import service_macos  # noqa: PLC0415 - as below
 
@@ -132,6 +160,13 @@ def uninstall(
     dry_run: DryRunOption = False,
 ) -> None:
     """Stop the service and take away all that `install` made: unit, account, group, state, and the ledger with it."""
+    if platform.system() == "Windows":
+        from spendgate.cli import service_windows  # noqa: PLC0415 - as below
+
+        if root is not None:
+            raise UsageError("--root: Linux alone has packages of the service's files")
+        service_windows.uninstall(keep_ledger=keep_ledger, dry_run=dry_run)
+        return
     if _macos():
         from spendgate.cli import service_macos  # noqa: PLC0415 - as below
 
@@ -152,6 +187,11 @@ def uninstall(
 @_commands.command()
 def stop() -> None:
     """Stop the gate and what redirects to it: calls go direct, also those that were held. It tells how to start it again."""
+    if platform.system() == "Windows":
+        from spendgate.cli import service_windows  # noqa: PLC0415 - as below
+
+        service_windows.stop()
+        return
     if _macos():
         from spendgate.cli import service_macos  # noqa: PLC0415 - as below
 
@@ -197,9 +237,17 @@ def clerk(account: AccountOption = "spendgate") -> None:
     raise typer.Exit(answer_gates(gate, QUESTIONS, Manager.of(os.environ, os.getpid())))
 
 
+_commands.command()(service_host.host)
+
+
 @_commands.command()
 def status(fmt: FormatOption = Format.TABLE) -> None:
     """The unit's state and since when, version, where it listens, its ledger, the last call. Exit status 1 unless it runs."""
+    if platform.system() == "Windows":
+        from spendgate.cli import windows_status  # noqa: PLC0415 - as below
+
+        windows_status.status(fmt)
+        return
     if _macos():
         from spendgate.cli import service_macos  # noqa: PLC0415 - as below
 

@@ -20,7 +20,7 @@ from spendgate.cli import installed_program, removing
 from spendgate.cli.desk import Asking
 from spendgate.cli.file_desk import FileDesk
 from spendgate.cli.output import Format, note, writing
-from spendgate.cli.service_status import UP, Service, shown
+from spendgate.cli.service_shown import UP, Service, shown
 from spendgate.errors import SpendgateError, StateError
 from spendgate.mdm import launchd
 

@@ -25,7 +25,7 @@ from spendgate.capture.next_layer import nobodys, uncounted
 from spendgate.capture.one_account import OneAccount
 from spendgate.capture.places import Places
 from spendgate.capture.scope import Scope
-from spendgate.cli import attending, in_force
+from spendgate.cli import attending, in_force, own_service
 from spendgate.cli.asking import ask_command
 from spendgate.cli.following import following
 from spendgate.cli.given import Given, given
@@ -35,6 +35,7 @@ from spendgate.cli.wanted import Wanted
 from spendgate.cli.works import fitted
 from spendgate.config import policies
 from spendgate.config.known import KNOWN
+from spendgate.errors import PortTaken
 from spendgate.gate.clock import Clock
 from spendgate.identity import system_lookup
 from spendgate.identity.machine import assigned_id
@@ -149,7 +150,10 @@ def _check(wanted: Wanted, source: Given) -> None:
     policy = policies.LastGood(wanted.state, source.trust).would_start(source.source, KNOWN)
     registry = Registry.build(policy.capture)
     nothing = Leaves(None, wall_clock)
-    check(_settings(wanted, nothing, lambda: scope_of(wanted, policy, registry, nothing), ignore_coverage))
+    try:
+        check(_settings(wanted, nothing, lambda: scope_of(wanted, policy, registry, nothing), ignore_coverage))
+    except PortTaken as taken:
+        raise own_service.told(taken) from taken
 
 
 def _settings(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from spendgate import __version__
 from spendgate.cli.output import note
 from spendgate.cli.wanted import Wanted
-from spendgate.service.notify import Manager
+from spendgate.service.notify import Manager, Told
 
 if TYPE_CHECKING:
     from spendgate.cli.serving import Serving
@@ -20,12 +20,12 @@ Ready = Callable[["Serving"], Awaitable[None]]
 """What goes on beside a gate from then on."""
 
 
-async def until_stopped(wanted: Wanted, ready: Ready | None = None) -> None:
-    """Serve until a signal says to stop; with `ready` beside it."""
+async def until_stopped(wanted: Wanted, ready: Ready | None = None, manager: Told | None = None) -> None:
+    """Serve until a signal says to stop; with `ready` beside it. `manager`: else systemd's, where it started us."""
     from spendgate.capture.stopping import stopping  # noqa: PLC0415 - with what loads the proxy
     from spendgate.cli.serving import serving  # noqa: PLC0415 - loads the proxy
 
-    stop, manager = asyncio.Event(), Manager.of(os.environ, os.getpid())
+    stop, manager = asyncio.Event(), manager or Manager.of(os.environ, os.getpid())
     with stopping(stop):
         async with serving(wanted) as running:
             for notice in running.listening.notices:

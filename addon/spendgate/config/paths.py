@@ -37,7 +37,7 @@ APP = "spendgate"
 VARIABLE = "SPENDGATE_STATE"
 _SERVICE_DIRECTORIES = {
     "darwin": Path("/Library/Application Support/Spendgate"),
-    "win32": Path(os.environ.get("PROGRAMDATA", r"C:\ProgramData"), "Spendgate"),
+    "win32": Path(os.environ.get("PROGRAMDATA", r"C:\ProgramData"), "Spendgate", "state"),
 }
 SERVICE_DIRECTORY = _SERVICE_DIRECTORIES.get(sys.platform, Path("/var/lib/spendgate"))
 SOCKET = Path("/run/spendgate/gate.sock")

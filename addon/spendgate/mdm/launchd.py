@@ -2,8 +2,7 @@
 
 Keys are those of launchd.plist(5), the account's of dscl(1). launchd starts a job again whatever ended it, at most every
 `ThrottleInterval` seconds; it has no watchdog: a gate that hangs stays so until somebody ends it, and what is pointed at
-it fails meanwhile. `mode: transparent` has no daemon: whether one may start the redirector is not known. On Windows the gate
-was never run, so there is no service to make.
+it fails meanwhile. `mode: transparent` has no daemon: whether one may start the redirector is not known.
 """
 
 from __future__ import annotations

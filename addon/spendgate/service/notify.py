@@ -11,6 +11,20 @@ import contextlib
 import socket
 from collections.abc import MutableMapping
 from dataclasses import dataclass
+from typing import Protocol
+
+
+class Told(Protocol):
+    """A service manager, as a gate talks to it."""
+
+    def ready(self, status: str, /) -> None:
+        """The gate accepts connections; `status` is one line."""
+
+    def stopping(self) -> None:
+        """It has begun to end."""
+
+    async def keep_telling(self) -> None:
+        """That its loop lives, until cancelled."""
 
 
 @dataclass(frozen=True, slots=True)
