@@ -10,7 +10,7 @@ from pathlib import Path
 from threading import Event
 
 import pytest
-from mitmproxy import http
+from mitmproxy import connection, http
 from msgspec.structs import replace
 
 from capture.rig import ANTHROPIC, HEADERS, KEY, OPENAI, URL, FakeGate, FakeLookup, FakeRegistry, body, refused, rig
@@ -62,6 +62,17 @@ async def test_every_encoding_in_every_cut_is_untouched_and_read(tmp_path: Path,
             assert hashlib.sha256(got).hexdigest() == it.provider.log.billable()[-1].sha256, script
             usage = it.gate.settled[-1][1].parts[0].usage
             assert (usage.input_tokens, usage.output_tokens) == (12, 7), script
+
+
+async def test_whose_a_connection_was_is_told_after_its_end(tmp_path: Path) -> None:
+    """A client that ends at once has gone by the time that its process is found."""
+    async with rig(tmp_path) as it:
+        client = connection.Client(peername=("127.0.0.1", 5), sockname=("127.0.0.1", 6), timestamp_start=0)
+        it.meter.client_connected(client)
+        asked = it.meter.whose(client.id)
+        it.meter.client_disconnected(client)
+        assert (await asked).process == "python"
+        assert (await it.meter.whose(client.id)).account is None
 
 
 @pytest.mark.parametrize("http2", [False, True], ids=["http/1.1", "h2"])

@@ -83,7 +83,8 @@ def test_addresses_of_other_hosts_are_noted(monkeypatch, name, noted):
     ],
 )
 async def test_another_name_at_a_providers_address_is_counted(monkeypatch, name, peer, gaps):
-    """Under the provider's host, once the process is known, for which the connection does not wait."""
+    """Under the provider's host, once the process is known, for which the connection does not wait; with whose it was when it
+    opened, since it may have ended."""
     monkeypatch.setattr(next_layer, "starts_like_tls_record", lambda _: True)
     monkeypatch.setattr(next_layer, "_read_hello", lambda _: Hello(name))
     found, counted = asyncio.Event(), []
@@ -100,7 +101,8 @@ async def test_another_name_at_a_providers_address_is_counted(monkeypatch, name,
     assert counted == []
     found.set()
     await asyncio.gather(*addon._counting)
-    assert [(event.host, event.gap) for event in counted] == [("api.anthropic.com", gap) for gap in gaps]
+    told = [(event.host, event.gap, event.peer) for event in counted]
+    assert told == [("api.anthropic.com", gap, peer) for gap in gaps]
 
 
 def test_a_closed_layer_ends_the_connection():

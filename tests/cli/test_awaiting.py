@@ -6,6 +6,7 @@ import os
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -14,7 +15,7 @@ from cli.kit import NOW_MS
 from spendgate.capture.ca import create
 from spendgate.capture.coverage import Gap
 from spendgate.capture.organization import new_root
-from spendgate.cli import awaiting, doctor_checks, examining, status_shown
+from spendgate.cli import alive, awaiting, doctor_checks, examining, status_shown
 from spendgate.cli.file_desk import FileDesk
 from spendgate.config.paths import State as StateDirectory
 from spendgate.doctor.interface import Installed, Reached, Trusted
@@ -75,3 +76,27 @@ def test_status_and_doctor_say_that_one_thing(
     report = replace(report, coverage=rows)
     [check] = doctor_checks.unread(report, NOW_MS, waits=True)
     assert check.says.startswith("1 connection of alice's node to api.openai.com was not read: QUIC")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the state directory of a test is the account's")
+@pytest.mark.parametrize("waits", [True, False])
+def test_a_way_by_which_nothing_is_led_says_why(
+    certificate: Path, state: StateDirectory, capsys: pytest.CaptureFixture[str], waits: bool
+) -> None:
+    """Not to look at the firewall's rules: what mends it are certificates. Ways that nobody is led are judged as ever."""
+    report = FileDesk(state.root).status()
+    assert report.said is not None
+    place = str(certificate) if waits else "/elsewhere.pem"
+    said = replace(report.said, not_led=awaiting.WAITS if waits else awaiting.ENDED)
+    report = replace(report, said=said, gates=1, silent=("transparent", "regular 127.0.0.1:80"))
+    led = alive.Way("transparent", "127.0.0.1", 8443, place, "PEM", "")
+    with mock.patch.object(alive.Way, "unused", lambda _: ""):
+        check = examining._way(led, report)
+        other = examining._way(replace(led, mode="regular", port=80), report)
+    assert check.says == f"captures nothing: no traffic is led to the gate, since {said.not_led}"
+    assert check.remedy == (awaiting.REMEDY if waits else awaiting.ENDED_REMEDY)
+    assert "canary" in other.says
+    status_shown.print_report(report)
+    assert f"through transparent: no traffic is led to the gate, since {said.not_led}" in " ".join(
+        capsys.readouterr().out.split()
+    )

@@ -1,4 +1,4 @@
-"""The data inventory, `mdm/data.md`, against a ledger that was just made and the folder of a gate that ran."""
+"""The data inventory, `mdm/data.md`, against a ledger that was just made and the places that the product names."""
 
 from __future__ import annotations
 
@@ -15,6 +15,10 @@ from spendgate.ledger.ledger import Ledger
 from spendgate.mdm.notice import KEPT, NEVER
 
 PAGE = (Path(__file__).parents[2] / "mdm/data.md").read_text()
+SOURCE = Path(__file__).parents[2] / "addon/spendgate"
+OURS = re.compile(
+    r"/(?:var/(?:lib|log|cache|spool)|run|etc|Library/Application Support|Library/Logs)/[Ss]pendgate[\w-]*"
+)
 TABLES = re.compile(r"^### `(\w+)`\n(.*?)(?=^##)", re.M | re.S)
 
 
@@ -63,6 +67,13 @@ def test_each_table_says_whose_and_how_long():
         said = re.search(r"\*\*Whose:\*\* .+\. \*\*How long:\*\* (\w+)", text)
         assert said, name
         assert said[1] in ("keep", "window", "good", "moment", "with"), name
+
+
+def test_every_place_of_ours_is_told_and_none_is_invented():
+    """Folders and files of a machine that bear our name, wherever the product's own text has them."""
+    named = {place for path in SOURCE.rglob("*.py") for place in OURS.findall(path.read_text())}
+    told_of = re.findall(r"`([^`]+)`", PAGE.partition("## Beside the state directory")[2].partition("\n## ")[0])
+    assert named == {place for place in told_of if OURS.fullmatch(place)}
 
 
 def test_a_call_is_told_in_the_words_of_the_page_for_the_people():

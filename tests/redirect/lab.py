@@ -78,6 +78,7 @@ _GATE = """
     from pathlib import Path
     from spendgate.identity.interface import Endpoints
     from spendgate.identity.containers import BridgedLookup, ranges
+    from spendgate.redirect.gate_side import Served
     from spendgate.redirect.supervisor import Settings, listeners, supervise
 
     def original(sock):
@@ -107,7 +108,10 @@ _GATE = """
             loop = asyncio.get_running_loop()
             ended = asyncio.Event()
             loop.add_signal_handler(signal.SIGTERM, ended.set)
-            side.attend(loop)
+            able = [True]
+            served = Served(lambda: able[0], lambda lapse: print("lapsed", lapse.said, flush=True))
+            side.attend(loop, served)
+            loop.add_signal_handler(signal.SIGHUP, lambda: able.append(not able.pop()))
             side.reject_quic_to(frozenset(options.get("quic", ())))
             side.hold(frozenset(options["hold"]))
             loop.add_signal_handler(signal.SIGUSR1, side.hold, frozenset(options["quic"]))
@@ -195,7 +199,7 @@ class Lab:
         self, *, process: bool = False, quic: tuple[str, ...] = (), hold: tuple[str, ...] = (), **settings: object
     ) -> Gate:
         """Start the supervisor; returns when the gate listens and its first sign of life has arrived. SIGUSR1 has the gate hold
-        what it rejects QUIC to, SIGUSR2 nothing."""
+        what it rejects QUIC to, SIGUSR2 nothing; SIGHUP: it cannot serve, or can again. It prints each lapse."""
         settings = {"account": self.gate_account, **settings}
         options = {"settings": settings, "process": process, "quic": quic, "hold": hold}
         started = self.python(textwrap.dedent(_GATE), json.dumps(options))

@@ -75,6 +75,19 @@ def test_a_hung_gate_is_held_and_a_switch_while_it_runs_holds(laptop: Lab) -> No
 
 
 @pytest.mark.root
+def test_a_gate_that_cannot_serve_is_held_as_one_that_is_gone(laptop: Lab) -> None:
+    """It has no certificate to show, and what it cannot decide is refused; also where another firewall flushes the rules."""
+    gate = laptop.gate(quic=BOTH, hold=BOTH)
+    os.kill(gate.pid, signal.SIGHUP)
+    laptop.until("tcp timeout", gone=True)
+    _held(laptop)
+
+    os.kill(gate.pid, signal.SIGHUP)
+    laptop.until("tcp timeout")
+    assert _by(laptop, PROVIDER4) == "gate"
+
+
+@pytest.mark.root
 @pytest.mark.parametrize("by", ["flush chain inet spendgate hold", "flush table inet spendgate", "flush ruleset"])
 def test_held_rules_come_back_while_the_gate_hangs(laptop: Lab, by: str) -> None:
     """A firewall that reloads lets nothing through that is held."""

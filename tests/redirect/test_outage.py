@@ -93,6 +93,42 @@ def test_removing_twice_is_removing_once(laptop: Lab) -> None:
     assert laptop.python(code).communicate()[0].strip() == "''"
 
 
+def test_a_gate_that_cannot_serve_has_nothing_led_to_it(laptop: Lab) -> None:
+    """No certificate to show: traffic goes direct, until it can serve; then the gate is told of that lapse, once."""
+    gate = laptop.gate()
+    os.kill(gate.pid, signal.SIGHUP)
+    laptop.until("elements", gone=True)
+    assert laptop.ask(account=laptop.people[0])["by"] == "provider"
+
+    os.kill(gate.pid, signal.SIGHUP)
+    laptop.until("elements")
+    assert laptop.ask(account=laptop.people[0])["by"] == "gate"
+    assert "the gate had no certificate to show; traffic went direct" in _lapse(gate)
+
+
+def test_lapses_are_told_when_they_are_over(laptop: Lab) -> None:
+    """A gate that hung, and rules that somebody flushed: each once, with its reason."""
+    gate = laptop.gate()
+    os.kill(gate.pid, signal.SIGSTOP)
+    laptop.until("elements", gone=True)
+    os.kill(gate.pid, signal.SIGCONT)
+    assert "no sign of life in time" in _lapse(gate)
+
+    laptop.nft("flush ruleset")
+    laptop.until("elements")
+    assert "somebody had taken the rules away" in _lapse(gate)
+    gate.root.terminate()
+    assert gate.root.communicate()[0] == ""
+
+
+def _lapse(gate: Gate) -> str:
+    """The next one that the gate is told of."""
+    assert gate.root.stdout is not None
+    line = gate.root.stdout.readline()
+    assert line.startswith("lapsed from ")
+    return line
+
+
 @pytest.mark.parametrize(
     "by",
     [

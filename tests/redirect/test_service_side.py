@@ -18,7 +18,8 @@ from redirect.test_gate_side import ENDS, FOUND, PEER
 from spendgate.errors import StateError
 from spendgate.redirect import messages
 from spendgate.redirect.door import Door, check_place, connected
-from spendgate.redirect.gate_side import NO_ANSWER
+from spendgate.redirect.gate_side import NO_ANSWER, Served
+from spendgate.redirect.lapses import Lapse, Why
 from spendgate.redirect.pulse import Pulse
 from spendgate.redirect.ruleset import Rules
 from spendgate.redirect.service_side import ServiceSide
@@ -53,6 +54,44 @@ async def test_a_gate_answers_the_next_service_too(tmp_path: Path) -> None:
         assert (told, held) == ({"192.0.2.1"}, {"192.0.2.2"})
         assert await loop.sock_recv(heard, 100) == messages.PULSE
         heard.close()
+
+
+async def test_what_lapsed_is_told_once_also_where_what_redirects_was_started_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the other side where it knows; a new one knows nothing, and the gate remembers when it was asked last."""
+    monkeypatch.setattr("spendgate.redirect.service_side.TIMEOUT_MS", 0)
+    place, loop, able, told = tmp_path / "rules", asyncio.get_running_loop(), [True], list[Lapse]()
+    side = ServiceSide(place, tmp_path / "questions")
+    side.attend(loop, Served(lambda: able[0], told.append))
+    known = Lapse(1, 2, Why.CHANGED, held=False)
+
+    async def connection(*said: Lapse | None) -> list[bytes]:
+        with closing(Door(place, os.getuid())) as door:
+            heard = await _taken(door)
+        await loop.sock_recv(heard, messages.PACKET_BYTES_MAX)
+        answers = []
+        for each in said:
+            await loop.sock_sendall(heard, messages.PULSE)
+            answers.append(await loop.sock_recv(heard, 100))
+            if answers[-1] == messages.PULSE:
+                await loop.sock_sendall(heard, messages.pack_acting(each))
+        await loop.sock_sendall(heard, messages.PULSE)  # heard behind what was said
+        await loop.sock_recv(heard, 100)
+        heard.close()
+        return answers
+
+    assert await connection(None) == [messages.PULSE]
+    assert told == []
+    await connection(known, None)
+    assert told == [known]
+    await connection(None, None)
+    assert [each.why for each in told[1:]] == [Why.RULES_GONE]
+    able[0] = False
+    assert await connection(None) == [messages.UNABLE]
+    able[0] = True
+    assert await connection(None) == [messages.PULSE]
+    assert [each.why for each in told[2:]] == [Why.RULES_GONE], "one stretch, whose beginning was that"
 
 
 async def test_a_loop_that_hangs_answers_nothing(tmp_path: Path) -> None:
@@ -144,6 +183,43 @@ def test_a_sign_of_life_that_was_not_asked_for_renews_nothing(monkeypatch: pytes
         pulse.pause()
         assert not pulse.acts
         pulse.close()
+
+
+def test_a_gate_that_cannot_serve_lets_the_rules_act_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At once, and it is asked on; when it can again they act, and it is told since when they did not."""
+    applied: list[str] = []
+
+    def apply(commands: str) -> str:
+        applied.append(commands)
+        return "as it was"
+
+    monkeypatch.setattr("spendgate.redirect.nftables.apply", apply)
+    monkeypatch.setattr("spendgate.redirect.nftables.show", str)
+    rules, gate = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with gate, closing(Pulse(Table(Rules(gate=1, port=8443)), rules)) as pulse:
+
+        def answered(answer: bytes) -> tuple[bool, bool, int]:
+            applied.clear()
+            pulse.ask()
+            assert gate.recv(100) == messages.PULSE
+            gate.send(answer)
+            assert pulse.hear()
+            return pulse.acts, pulse.unable, len(applied)
+
+        assert answered(messages.PULSE) == (True, False, 1)
+        assert messages.acting(gate.recv(1000)) == (None,)
+        assert answered(messages.UNABLE) == (False, True, 1)
+        assert applied == ["flush set inet spendgate alive\n"]
+        assert answered(messages.UNABLE) == (False, True, 0)
+        assert answered(messages.PULSE) == (True, False, 1)
+        found = messages.acting(gate.recv(1000))
+        assert found is not None
+        assert found[0] is not None
+        assert (found[0].why, found[0].held) == (Why.UNABLE, False)
+        assert answered(messages.PULSE) == (True, False, 1)
+        gate.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            gate.recv(1000)
 
 
 def test_addresses_that_could_not_be_set_are_set_at_the_next_look(monkeypatch: pytest.MonkeyPatch) -> None:

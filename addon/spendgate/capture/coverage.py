@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from spendgate.attribution import Peer
+
 
 class Gap(StrEnum):
     """Why a connection to a provider was not metered. The values are words that `status` prints."""
@@ -46,6 +48,8 @@ class CoverageEvent:
     host: str
     """The provider's host, folded, as the client named it: in the hello, in CONNECT, or in SOCKS."""
     gap: Gap
+    peer: Peer | None = None
+    """Whose it is, where that was waited for: the connection may have ended meanwhile, and its peer with it. None: look it up."""
 
 
 OnCoverage = Callable[[CoverageEvent], None]

@@ -40,6 +40,11 @@ class Leaves:
         """While all of them hold."""
         return self.issued.term if self.issued is not None else None
 
+    @property
+    def any_holds(self) -> bool:
+        """Whether there is anything to show now."""
+        return any(self.covers(host) for host in self._leaves)
+
     def covers(self, host: str) -> bool:
         """Whether there is a leaf for this host that holds now."""
         found = self._leaves.get(host)

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -30,6 +30,7 @@ from spendgate.capture.dates import Dates
 from spendgate.capture.deciding import Attribute, Deciding
 from spendgate.capture.first_message import FirstMessage
 from spendgate.capture.flow import Cut, MeteredFlow, kill
+from spendgate.capture.next_layer import nobodys
 from spendgate.capture.pages import of_a_page
 from spendgate.capture.passage import Passage
 from spendgate.capture.scope import folded
@@ -79,10 +80,10 @@ class Meter:
         visitor = self._visitors.get(connection_id)
         return visitor.peer if visitor else NOBODY
 
-    async def whose(self, connection_id: str) -> Peer:
-        """As `peer_of`, with the process, where it is found in time."""
+    def whose(self, connection_id: str) -> Awaitable[Peer]:
+        """As `peer_of`, with the process, where it is found in time: also when the connection has ended meanwhile."""
         visitor = self._visitors.get(connection_id)
-        return await visitor.known() if visitor else NOBODY
+        return visitor.known() if visitor else nobodys(connection_id)
 
     def tally(self, connection_id: str, host: str) -> Tally | None:
         """What counts a connection to a provider that is not decrypted; None where it is none of ours. Never raises."""

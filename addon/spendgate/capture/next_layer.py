@@ -95,7 +95,7 @@ class NextLayer:
         chosen = self._choose(data.context, data.data_client(), data.data_server())
         if isinstance(chosen, Decrypt | Tunnel):
             peer = await self._whose(data.context.client.id)
-            chosen = self._judged(data.context, for_whom(self._scope(), chosen, peer))
+            chosen = self._judged(data.context, for_whom(self._scope(), chosen, peer), peer)
         data.layer = chosen
 
     def _choose(self, context: Context, sent: bytes, received: bytes) -> layer.Layer | Decrypt | Tunnel | None:
@@ -134,19 +134,22 @@ class NextLayer:
         """Somebody names another host than a provider's, or none. At a provider's address, where only that is known of the way
         here, it may be its CDN's other customer or a false name; it is counted, under the provider's host, and not waited for."""
         if (host := self._others(address, bool(name))) is not None:
-            task = asyncio.get_running_loop().create_task(self._count(connection, host, name))
+            # Asked here and not in the task: a client that ends at once has gone when that begins.
+            whose = asyncio.ensure_future(self._whose(connection))
+            task = asyncio.get_running_loop().create_task(self._count(connection, host, name, whose))
             self._counting.add(task)
             task.add_done_callback(self._counting.discard)
 
-    async def _count(self, connection: str, host: str, name: str | None) -> None:
+    async def _count(self, connection: str, host: str, name: str | None, whose: Awaitable[Peer]) -> None:
         """A browser's are not: it names what it opens."""
-        if (await self._whose(connection)).browser != BROWSER:
-            self._on_coverage(CoverageEvent(connection, host, Gap.AT_ADDRESS if name else Gap.NO_SNI))
+        peer = await whose
+        if peer.browser != BROWSER:
+            self._on_coverage(CoverageEvent(connection, host, Gap.AT_ADDRESS if name else Gap.NO_SNI, peer))
 
-    def _judged(self, context: Context, verdict: Decrypt | Tunnel) -> layer.Layer:
+    def _judged(self, context: Context, verdict: Decrypt | Tunnel, peer: Peer | None = None) -> layer.Layer:
         if isinstance(verdict, Decrypt):
             return self._decrypted(context, verdict.host)
-        return self._tunnelled(context, verdict)
+        return self._tunnelled(context, verdict, peer)
 
     def _decrypted(self, context: Context, host: str) -> layer.Layer:
         stack = tunnel.LayerStack()
@@ -208,9 +211,9 @@ class NextLayer:
             return Closed(context)
         return layers.UDPLayer(context, ignore=True)
 
-    def _tunnelled(self, context: Context, verdict: Tunnel) -> layer.Layer:
+    def _tunnelled(self, context: Context, verdict: Tunnel, peer: Peer | None = None) -> layer.Layer:
         if verdict.gap is not None and verdict.host is not None:
-            self._on_coverage(CoverageEvent(context.client.id, verdict.host, verdict.gap))
+            self._on_coverage(CoverageEvent(context.client.id, verdict.host, verdict.gap, peer))
         tally = self._tally(context.client.id, verdict.host) if verdict.counted and verdict.host else None
         stack = way_out.stack(context)
         stack /= TalliedLayer(context, tally) if tally is not None else layers.TCPLayer(context, ignore=True)

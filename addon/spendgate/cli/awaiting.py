@@ -20,12 +20,20 @@ from spendgate.stores.system import systems
 
 ROOT: Final = TRUST_FILE.with_name("root.pem")
 SAYS: Final = (
-    "this machine waits for its organization's certificates: nothing trusts this gate's own, so calls to providers that come to"
-    " it fail until they are installed"
+    "this machine waits for its organization's certificates: nothing trusts this gate's own. Until they are installed calls to"
+    " providers that come to it by a proxy variable fail, and transparent capture leads none to it"
 )
 REMEDY: Final = (
     "as the gate's account `spendgate ca org enroll`, or `ca org request` and `ca org install` with what the organization issues;"
     " then `systemctl restart spendgate`, as root"
+)
+WAITS: Final = "it waits for its organization's certificates"
+"""Why nothing is led to such a gate."""
+ENDED: Final = "none of its organization's certificates holds"
+"""Likewise of one whose certificates have ended."""
+ENDED_REMEDY: Final = (
+    "install others, as the gate's account: `spendgate ca org enroll`, or `spendgate ca org install FILE`; they take force by"
+    " themselves"
 )
 
 

@@ -14,6 +14,7 @@ from spendgate.capture import issued, issued_files
 from spendgate.capture.certificates import Term
 from spendgate.capture.issued import Issued
 from spendgate.capture.leaves import Leaves
+from spendgate.cli import serves
 from spendgate.cli.house import House, wall_clock
 from spendgate.cli.output import note
 from spendgate.config.reading import apart
@@ -36,6 +37,7 @@ async def follow(house: House, gate: Gate) -> None:
             told = now.date()
             gate.audit(AuditWord.CERTIFICATES_END, said)
             note(f"certificates: {said}; `spendgate ca show`")
+        await serves.look(house, gate)
         await asyncio.sleep(LOOKS_EVERY_S)
 
 

@@ -53,6 +53,8 @@ class House:
     clock: Clock
     not_renewed: str = ""
     """Why what an organization issued could not be renewed, the last time that it was asked for."""
+    serves_none: str = ""
+    """Why transparent capture leads nothing to it now (`cli.serves`)."""
     gate: str = ""
     """What its lock file is named by; nothing until it has one."""
     later: list[str] = field(default_factory=list)
@@ -94,6 +96,7 @@ class House:
             certificates_of="organization" if isinstance(self.authority, Leaves) else "device",
             certificates_until_ms=int(term.dies.timestamp() * 1000) if (term := self.authority.term) else None,
             certificates_not_renewed=self.not_renewed,
+            not_led=self.serves_none,
             command=self.wanted.for_command,
             containers=tuple(str(each.network) for each in self.wanted.containers),
         )

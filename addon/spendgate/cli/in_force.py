@@ -48,6 +48,8 @@ class InForce:
     """While these certificates hold."""
     certificates_not_renewed: str = ""
     """Why the organization's office gave no others, though it is time."""
+    not_led: str = ""
+    """Why transparent capture leads nothing to it; empty: it does, where it is one of its ways."""
     command: bool = False
     """Whether it is the gate of one command (`exec`) alone."""
     containers: tuple[str, ...] = ()

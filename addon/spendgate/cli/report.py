@@ -98,6 +98,11 @@ class Report:
     unseen: tuple[dict[str, Any], ...] = ()
     """The newest alerts of the last day about this person that nobody has acknowledged."""
 
+    def not_led(self, way: str) -> str:
+        """Why the gate has nothing led to it through this way of `silent`; empty: it says nothing of the kind."""
+        why = self.said.not_led if self.said and self.gates and way.startswith("transparent") else ""
+        return f"no traffic is led to the gate, since {why}" if why else ""
+
     def as_json(self) -> dict[str, object]:
         """The report for programs."""
         return {
@@ -134,6 +139,7 @@ class Report:
             "gates": self.gates,
             "by_other_policies": list(self.other_gates),
             "modes": list(said.modes) if said and self.gates else [],
+            "not_led": said.not_led if said and self.gates else "",
             "captures_nothing_through": list(self.silent),
         }
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from spendgate.audit_words import AuditWord
 from spendgate.capture import ca
 from spendgate.capture.bridged import Bridged
 from spendgate.capture.coverage import OnCoverage, ignore_coverage
@@ -25,7 +26,7 @@ from spendgate.capture.next_layer import nobodys, uncounted
 from spendgate.capture.one_account import OneAccount
 from spendgate.capture.places import Places
 from spendgate.capture.scope import Scope
-from spendgate.cli import attending, in_force, own_service
+from spendgate.cli import attending, in_force, own_service, serves
 from spendgate.cli.asking import ask_command
 from spendgate.cli.following import following
 from spendgate.cli.given import Given, given
@@ -61,6 +62,10 @@ class Serving:
     """Addresses at which clients of this gate have named other hosts."""
     later: list[str]
     """`House.later`."""
+    serves: Callable[[], bool]
+    """Whether it has a certificate to show."""
+    lapsed: Callable[[str], None]
+    """Audits that transparent capture led nothing to a gate for a time."""
 
 
 class _Notes(logging.Handler):
@@ -112,11 +117,13 @@ async def serving(wanted: Wanted, clock: Clock | None = None) -> AsyncIterator[S
             ):
                 house.listening = listening
                 house.tell()
+                await serves.look(house, works.gate)
                 works.purging.start()
                 _set_aside()
                 yield Serving(
                     listening, house.registry.hosts(), house.ca_cert, house.in_force, works.ledger.gate_id,
                     partial(_wish, house), shared, house.later,
+                    lambda: not house.serves_none, partial(works.gate.audit, AuditWord.CAPTURE_LAPSED),
                 )  # fmt: skip
         finally:
             in_force.forget(house.state, house.gate)

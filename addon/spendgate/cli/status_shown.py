@@ -155,7 +155,8 @@ def _print_policy(report: Report, zone: tzinfo) -> None:
     up = f"up ({', '.join(how)})" if report.gates and said else "not running"
     say("gate", up + (f", {report.gates} gates on this ledger" if report.gates > 1 else ""))
     for way in report.silent:
-        say("", f"captures nothing through {value(way)}: a canary call there was not answered", style="red")
+        why = report.not_led(way) or "a canary call there was not answered"
+        say("", f"captures nothing through {value(way)}: {why}", style="red")
     if said is not None and awaiting.waits_at(said.ca_cert):
         say("", f"{awaiting.SAYS}: {awaiting.REMEDY}", style="red")
     if said is not None and said.ca_cert and seen_next(Path(said.ca_cert)):

@@ -84,10 +84,12 @@ def _free_port() -> int:
 def _as_gate(wanted: Wanted, side: Side) -> int:
     """The gate's main function: forked by root, or a service of its own."""
     from spendgate.redirect.ahead import new_loop  # noqa: PLC0415 - no other way to run needs these
+    from spendgate.redirect.gate_side import Served  # noqa: PLC0415
     from spendgate.redirect.holding import keep_naming  # noqa: PLC0415
 
     async def ready(serving: Serving) -> None:
-        side.attend(asyncio.get_running_loop())
+        served = Served(serving.serves, lambda lapse: serving.lapsed(lapse.said))
+        side.attend(asyncio.get_running_loop(), served)
         try:
             await keep_naming(serving.wish, serving.shared, side)
         except asyncio.CancelledError:

@@ -29,6 +29,11 @@ class Wanted:
     """Where a service's clients are answered; None: nowhere."""
 
     @property
+    def transparent(self) -> bool:
+        """Whether rules are to lead traffic to it that knows of no proxy (Linux)."""
+        return any(mode.partition("@")[0] == "transparent" for mode in self.modes)
+
+    @property
     def for_command(self) -> bool:
         """Whether the gate is that of one command (`exec`)."""
         return self.ca_folder is not None

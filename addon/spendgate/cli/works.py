@@ -58,7 +58,7 @@ class Works:
 
     def uncovered(self, event: CoverageEvent) -> None:
         """Record what could not be read."""
-        peer = self.meter.peer_of(event.connection)
+        peer = event.peer or self.meter.peer_of(event.connection)
         privacy = self.house.in_force.policy.privacy
         process = peer.process if privacy.process != "none" else None
         tool = known_tool(peer, privacy) or process or "unknown"

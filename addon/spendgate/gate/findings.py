@@ -37,7 +37,7 @@ _SAYS: Final = {
     AuditWord.POLICY_REFUSED: "nothing of the refused file counts",
     AuditWord.CERTIFICATES_REFUSED: "nothing of the refused file is shown",
     AuditWord.CERTIFICATES_NOT_RENEWED: "those before are shown until their end",
-    AuditWord.CERTIFICATES_END: "from then on calls pass unread and unmetered",
+    AuditWord.CERTIFICATES_END: "from then on no call is metered",
 }
 
 

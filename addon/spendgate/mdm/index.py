@@ -120,8 +120,8 @@ the gate. `install.ps1`
 puts the root into `Cert:\\LocalMachine\\Root` where it is not there yet; tell your SOC, whose rules name that (T1553.004).
 
 **On every machine its certificates come before capture**: until they are installed the gate signs with a CA of its own \
-machine, which nothing here trusts, and every
-call to a provider that is led to it fails. {certificates.step(rollout)}"""
+machine, which nothing here trusts: a call by a
+proxy variable fails, and transparent capture on Linux leads none to it once `root.pem` is there. {certificates.step(rollout)}"""
 
 
 def _linux_order(rollout: Rollout) -> str:

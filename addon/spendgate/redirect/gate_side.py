@@ -15,17 +15,35 @@ import signal
 import socket
 import threading
 from collections.abc import Callable
-from dataclasses import replace
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import Final, Protocol
 
 from spendgate.attribution import Peer
 from spendgate.identity.interface import Endpoints
 from spendgate.identity.linux import LinuxLookup
 from spendgate.redirect import messages
 from spendgate.redirect.ahead import heard
+from spendgate.redirect.lapses import Lapse
 
 _ANSWER_WITHIN_S = 2.0
 NO_ANSWER = "the process could not be asked for in time"
+
+
+def _nobody(_lapse: Lapse) -> None:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What the gate behind the side is asked and told. On its event loop."""
+
+    able: Callable[[], bool] = lambda: True
+    """Whether it can serve what is led to it. While it cannot, nothing is: as where it is gone."""
+    lapsed: Callable[[Lapse], None] = _nobody
+    """Told of each stretch in which nothing was led to it, or to the gates before it, once that is over."""
+
+
+SERVED: Final = Served()
 
 
 class Side(Protocol):
@@ -35,7 +53,7 @@ class Side(Protocol):
     def lookup(self) -> AskingLookup:
         """Who knows the processes behind connections."""
 
-    def attend(self, loop: asyncio.AbstractEventLoop) -> None:
+    def attend(self, loop: asyncio.AbstractEventLoop, served: Served = SERVED) -> None:
         """Answer the pulse from now on: from here traffic is captured. Call it when every listener accepts."""
 
     def reject_quic_to(self, addresses: frozenset[str]) -> None:
@@ -119,9 +137,9 @@ class GateSide:
         self._pulse.setblocking(False)
         self._timeout_ms = timeout_ms
 
-    def attend(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Answer the pulse from now on: from here traffic is captured. Call it when every listener accepts."""
-        heard(loop, self._pulse, lambda: self._on_pulse(loop))
+    def attend(self, loop: asyncio.AbstractEventLoop, served: Served = SERVED) -> None:
+        """As `Side` says."""
+        heard(loop, self._pulse, lambda: self._on_pulse(loop, served))
 
     def reject_quic_to(self, addresses: frozenset[str]) -> None:
         """Make these the only addresses to which QUIC is rejected; dropped silently while root is stopped or gone."""
@@ -131,12 +149,14 @@ class GateSide:
         """As `Side` says; dropped likewise."""
         self._send(messages.pack_held(addresses))
 
-    def _on_pulse(self, loop: asyncio.AbstractEventLoop) -> bool:
+    def _on_pulse(self, loop: asyncio.AbstractEventLoop, served: Served) -> bool:
         packet = messages.received(self._pulse)
         if packet == messages.PULSE:
-            self._send(messages.PULSE)
+            self._send(messages.PULSE if served.able() else messages.UNABLE)
         elif packet == b"":
             loop.call_later(self._timeout_ms / 1000, os.kill, os.getpid(), signal.SIGTERM)
+        elif packet and (told := messages.acting(packet)) and told[0] is not None:
+            served.lapsed(told[0])
         return packet != b""
 
     def _send(self, packet: bytes) -> None:

@@ -1,5 +1,5 @@
-"""What root and gate say to each other, one message a packet: the pulse, QUIC targets, what is held, and questions about a
-connection.
+"""What root and gate say to each other, one message a packet: the pulse, that the rules act, QUIC targets, what is held, and
+questions about a connection.
 
 The gate is the less trusted side: whatever comes from it is parsed strictly, bounded, and can only name addresses.
 """
@@ -14,8 +14,11 @@ from typing import Any
 
 from spendgate.attribution import Evidence, Peer
 from spendgate.identity.interface import Endpoints
+from spendgate.redirect.lapses import Lapse, Why
 
 PULSE = b"pulse"
+UNABLE = b"unable"
+"""The gate's other answer to it: it lives, and nothing is to be led to it."""
 PACKET_BYTES_MAX = 64 * 1024
 ADDRESSES_MAX = 1024
 WAITING_MAX = 1024
@@ -76,6 +79,20 @@ def held(packet: bytes) -> frozenset[str] | None:
     if said.keys() != {"held"}:
         raise ValueError("not what is held")
     return _addresses(said["held"])
+
+
+def pack_acting(lapse: Lapse | None) -> bytes:
+    """To the gate: the rules act for it from here on, and when they did not before, as far as that is known."""
+    return json.dumps({"acting": None if lapse is None else asdict(lapse)}).encode()
+
+
+def acting(packet: bytes) -> tuple[Lapse | None] | None:
+    """What such a packet says; None: it is another one, or of a version that says it otherwise."""
+    try:
+        lapse = _parsed(packet)["acting"]
+        return (None if lapse is None else Lapse(**{**lapse, "why": Why(lapse["why"])}),)
+    except (ValueError, TypeError, KeyError):
+        return None
 
 
 def pack_question(number: int, uid: int, ends: Endpoints) -> bytes:

@@ -7,7 +7,7 @@ import subprocess
 
 from spendgate.errors import StateError
 from spendgate.redirect.listed import held
-from spendgate.redirect.ruleset import REMOVAL, TABLE, Rules, hold_targets, ruleset
+from spendgate.redirect.ruleset import ABSENT, REMOVAL, TABLE, Rules, hold_targets, ruleset
 
 _NFT_TIMEOUT_S = 10
 
@@ -30,7 +30,7 @@ def remove() -> None:
 def show() -> str:
     """The table as the kernel holds it; empty where there is none. Raises StateError."""
     done = _nft("list", "table", *TABLE.split())
-    if done.returncode and "No such file" not in done.stderr:
+    if done.returncode and ABSENT not in done.stderr:
         raise StateError(_refused(done))
     return done.stdout
 

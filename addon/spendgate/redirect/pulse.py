@@ -7,6 +7,7 @@ import socket
 import time
 
 from spendgate.redirect import messages
+from spendgate.redirect.lapses import Lapse, Why
 from spendgate.redirect.table import Table
 
 
@@ -18,6 +19,12 @@ class Pulse:
         self._gate.setblocking(False)
         self._asked = False
         self._renewed_s: float | None = None
+        self._told = False
+        """Whether this gate knows that the rules act for it."""
+        self._lapse: Lapse | None = None
+        """What it is still to be told."""
+        self.unable = False
+        """Whether it lives, and has said that nothing is to be led to it."""
 
     def fileno(self) -> int:
         """For poll(2): readable when there is something to `hear`."""
@@ -46,15 +53,31 @@ class Pulse:
             return True
         except OSError:
             return False
-        if packet == messages.PULSE:
+        if packet in (messages.PULSE, messages.UNABLE):
             if self._asked:
                 self._asked = False
-                if self._table.act():
-                    self._renewed_s = time.monotonic()
+                self._answered(able=packet == messages.PULSE)
         elif packet:
             with contextlib.suppress(ValueError):
                 self._named(packet)
         return bool(packet)
+
+    def _answered(self, *, able: bool) -> None:
+        was_unable, self.unable = self.unable, not able
+        if not able:
+            if not was_unable:
+                self.pause(Why.UNABLE)
+        elif self._table.act():
+            self._renewed_s = time.monotonic()
+            self._lapse = self._table.lapse or self._lapse
+            if self._lapse is not None or not self._told:
+                self._tell()
+
+    def _tell(self) -> None:
+        """That the rules act, and what that has ended; again the next time where it does not read."""
+        with contextlib.suppress(OSError):
+            self._gate.send(messages.pack_acting(self._lapse))
+            self._told, self._lapse = True, None
 
     def hear_all(self) -> None:
         """What a gate that has ended still said: also that nothing is to be held."""
@@ -62,10 +85,10 @@ class Pulse:
             if not self.hear():
                 return
 
-    def pause(self) -> None:
+    def pause(self, why: Why = Why.GATE_GONE) -> None:
         """New connections go direct, or are held, from now on until the gate answers again."""
         self._renewed_s = None
-        self._table.pause()
+        self._table.pause(why)
 
     def let_go(self) -> None:
         """New connections go direct from now on: the gate is being stopped by who may stop it."""

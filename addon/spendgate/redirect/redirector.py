@@ -1,9 +1,9 @@
 """What `spendgate-redirect.service` runs: the firewall rules of a gate that is a service of its own. CAP_NET_ADMIN, nothing else.
 
-It renews nothing by itself: the set element that lets the rules act is put in again only when the gate has answered. So gate
-killed: direct at once; gate hung, or this process killed or hung: direct when the last sign of life runs out. Where the
-policy says so, held instead of direct (`holding`). It outlives gates: the next one connects, and is captured for. It is no
-parent of the gate, and can neither signal nor read it.
+It renews nothing by itself: the set element that lets the rules act is put in again only when the gate has answered that it can
+serve. So gate killed, or without a certificate to show: direct at once; gate hung, or this process killed or hung: direct when
+the last sign of life runs out. Where the policy says so, held instead of direct (`holding`). It outlives gates: the next one
+connects, and is captured for. It is no parent of the gate, and can neither signal nor read it.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from spendgate.service.redirect_units import CAPTURING, DIRECT, HELD
 
 WAITING = "no gate is there"
 SILENT = "the gate does not answer"
+UNABLE = "the gate has no certificate to show"
 
 
 def keep_rules(rules: Rules, gate: int, place: Path, manager: Manager) -> int:
@@ -83,7 +84,7 @@ class _Redirector:
         if self._pulse is not None and self._pulse.acts:
             now = CAPTURING
         else:
-            why = self._table.fault or (WAITING if self._pulse is None else SILENT)
+            why = self._table.fault or (WAITING if self._pulse is None else UNABLE if self._pulse.unable else SILENT)
             now = told(why, len(self._table.held))
         if now != self._said:
             self._said = now

@@ -26,6 +26,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
+from typing import Final
 
 from spendgate.errors import UsageError
 
@@ -38,8 +39,14 @@ PAUSE = f"flush set {TABLE} alive\n"
 """New connections go direct at once, or are held; redirected ones go on, which they would not without the table."""
 LET_GO = f"{PAUSE}flush set {TABLE} hold4\nflush set {TABLE} hold6\n"
 """New connections go direct at once, and none is held."""
+ABSENT = "No such file"
+"""Of what nft says where there is no table."""
 LOOK = f"list table {TABLE}\n"
 """Behind a transaction: what `nftables.apply` then gives is the table as it was, without elements and counts."""
+
+
+TIMEOUT_MS: Final = 3000
+"""How long the rules outlive the gate's last sign of life, unless a test says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +65,7 @@ class Rules:
     The kernel resolves a path when the rules are installed: a group removed and made anew is another one, not captured."""
     containers: tuple[IPv4Network | IPv6Network, ...] = ()
     """Ranges of addresses that are captured where they come by a bridge; empty: nothing that passes this machine is."""
-    timeout_ms: int = 3000
-    """How long the rules outlive the gate's last sign of life."""
+    timeout_ms: int = TIMEOUT_MS
 
     @property
     def container_port(self) -> int:

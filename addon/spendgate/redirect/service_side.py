@@ -14,7 +14,10 @@ from pathlib import Path
 
 from spendgate.redirect import door, messages
 from spendgate.redirect.ahead import heard
-from spendgate.redirect.gate_side import AskingLookup
+from spendgate.redirect.gate_side import SERVED, AskingLookup, Served
+from spendgate.redirect.lapses import Acting, Lapse, Why
+from spendgate.redirect.ruleset import TIMEOUT_MS
+from spendgate.redirect.table import now
 
 logger = logging.getLogger(__name__)
 _CONNECT_EVERY_S = 1.0
@@ -32,9 +35,17 @@ class ServiceSide:
         self._held: frozenset[str] | None = None
         """None: not known yet, so that what an earlier gate had held stays held."""
         self._attending: asyncio.Task[None] | None = None
+        self._acting = Acting(TIMEOUT_MS)
+        """As this side knows it: what redirects forgets it when it ends."""
+        self._own: Lapse | None = None
+        """What the first answer to this connection's pulse has ended, by that."""
+        self._first = True
+        """Whether this connection's pulse has not been answered yet."""
+        self._served = SERVED
 
-    def attend(self, loop: asyncio.AbstractEventLoop) -> None:
+    def attend(self, loop: asyncio.AbstractEventLoop, served: Served = SERVED) -> None:
         """As `Side` says."""
+        self._served = served
         self._attending = loop.create_task(self._attend(loop))
 
     def reject_quic_to(self, addresses: frozenset[str]) -> None:
@@ -67,13 +78,16 @@ class ServiceSide:
     async def _until_closed(self, loop: asyncio.AbstractEventLoop, pulse: socket.socket) -> None:
         """Heard ahead of the traffic, not in a task that waits: the answer is the loop's."""
         closed = asyncio.Event()
+        self._first = True
 
         def on_pulse() -> bool:
             packet = messages.received(pulse)
             if packet == messages.PULSE:
-                self._send(messages.PULSE)
+                self._answer()
             elif packet == b"":
                 closed.set()
+            elif packet and (told := messages.acting(packet)):
+                self._acts(told[0])
             return packet != b""
 
         self._send(messages.pack_addresses(self._targets))
@@ -87,6 +101,24 @@ class ServiceSide:
             with contextlib.suppress(OSError):  # the other side has gone
                 pulse.shutdown(socket.SHUT_RDWR)
             pulse.close()
+
+    def _answer(self) -> None:
+        if not self._served.able():
+            self._acting.ended(now(), Why.UNABLE)
+            self._send(messages.UNABLE)
+            return
+        if self._first:
+            self._acting.if_lapsed(Why.RULES_GONE)
+        lapse = self._acting.renewed(now(), held=bool(self._held))
+        self._own = lapse if self._first else None
+        self._first = False
+        self._send(messages.PULSE)
+
+    def _acts(self, lapse: Lapse | None) -> None:
+        """One lapse is told once. The other side knows it best, unless it was started again meanwhile: then it began before."""
+        if found := [each for each in (lapse, self._own) if each is not None]:
+            self._served.lapsed(min(found, key=lambda each: each.from_ms))
+        self._own = None
 
     def _send(self, packet: bytes) -> None:
         if self._pulse is not None:

@@ -27,7 +27,7 @@ from spendgate.identity.containers import Range
 from spendgate.redirect.clerk import answer_until_closed
 from spendgate.redirect.gate_side import GateSide
 from spendgate.redirect.privileges import Capability, become, check_readable, gate_account, keep
-from spendgate.redirect.ruleset import Rules
+from spendgate.redirect.ruleset import TIMEOUT_MS, Rules
 from spendgate.redirect.table import Table
 from spendgate.redirect.watch import Watch
 
@@ -51,7 +51,7 @@ class Settings:
     cgroups: tuple[str, ...] = ()
     containers: tuple[Range, ...] = ()
     """Whose traffic is captured beside that of the machine's own accounts."""
-    timeout_ms: int = 3000
+    timeout_ms: int = TIMEOUT_MS
     state: Path | None = None
     """State directory: made, and given to the account, where it is not there yet."""
     socket_folder: Path | None = None

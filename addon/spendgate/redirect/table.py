@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
+import time
 
 from spendgate.errors import StateError
 from spendgate.redirect import nftables
+from spendgate.redirect.lapses import Acting, Instant, Lapse, Why
 from spendgate.redirect.listed import shape
 from spendgate.redirect.ruleset import (
+    ABSENT,
     LET_GO,
     LOOK,
     PAUSE,
@@ -32,18 +35,28 @@ class Table:
         self._shape = shape(nftables.apply(LOOK))
         self.fault = ""
         """Why the rules could not be changed; empty where they could."""
+        self.lapse: Lapse | None = None
+        """What the last `act` ended."""
+        self._acting = Acting(rules.timeout_ms)
+        self._as_they_should_be = now()
+        """When they were last seen so."""
 
     def act(self) -> bool:
         """Let the rules act for another `timeout_ms`."""
-        return self._kept(sign_of_life(self.rules))
+        if not self._kept(sign_of_life(self.rules)):
+            self._acting.if_lapsed(Why.FAILED)
+            return False
+        self.lapse = self._acting.renewed(now(), held=bool(self.held))
+        return True
 
     def keep(self) -> bool:
         """Mend them while no gate answers: what is held stays held."""
         return self._kept("")
 
-    def pause(self) -> None:
+    def pause(self, why: Why) -> None:
         """New connections go direct, or are held, from now on until the next sign of life."""
         self._attempt(PAUSE)
+        self._acting.ended(now(), why)
 
     def let_go(self) -> None:
         """New connections go direct; none is held."""
@@ -82,12 +95,17 @@ class Table:
         """Run these; where the table is another than ours, or none, put ours back with them."""
         seen = self._attempt(commands + LOOK)
         if seen is not None and shape(seen) == self._shape:
+            self._as_they_should_be = now()
             return True
+        changed = seen is not None or ABSENT in self.fault
         whole = ruleset(self.rules) + quic_targets(self._quic) + hold_targets(self.held)
         if self._attempt(whole + commands) is None:
             return False
         # nft of another version may print it otherwise than the one before: what it prints of ours is the measure.
         self._shape = shape(self._attempt(LOOK) or "") or self._shape
+        if changed:  # else nft only failed to answer
+            self._acting.ended(self._as_they_should_be, Why.CHANGED)
+        self._as_they_should_be = now()
         say("the firewall's rules were not as they should be, and are put back")
         return True
 
@@ -102,6 +120,11 @@ class Table:
             return None
         self.fault = ""
         return done
+
+
+def now() -> Instant:
+    """By the system's clocks."""
+    return Instant(time.monotonic(), time.time_ns() // 1_000_000)
 
 
 def say(what: str) -> None:
