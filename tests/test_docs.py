@@ -19,10 +19,10 @@ from spendgate.gate.accounts import FLAG as PERSONAL
 from spendgate.gate.accounts import OWN
 from spendgate.gate.charging import BACKGROUND, UNCOUNTED, UNSEEN
 from spendgate.gate.failing import WITHOUT_LEDGER
+from spendgate.gate.model_prices import UNPRICED_SPEED
 from spendgate.gate.overage import FLAG as BEYOND
 from spendgate.gate.plausible import CUT
 from spendgate.gate.recording import LEFT
-from spendgate.gate.terms import UNPRICED_SPEED
 from spendgate.ledger.endings import OVERRUN
 from spendgate.providers.anthropic_usage import SPLIT_ASSUMED
 from spendgate.providers.client import fingerprint

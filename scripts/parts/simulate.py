@@ -28,7 +28,7 @@ from parts.simulated import CASES, Case
 from spendgate.admission import Admit, Refuse, Wait, decide
 from spendgate.cost_lines import sample_of
 from spendgate.estimate import KindKeys, Sizes
-from spendgate.gate.terms import rates_unknown
+from spendgate.gate.model_prices import rates_unknown
 from spendgate.policy import UnknownModel
 from spendgate.price_cards import Rates
 from spendgate.providers.interface import Ask

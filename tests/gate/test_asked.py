@@ -10,7 +10,8 @@ import pytest
 from gate.world import MODEL, PRICES, ROUTE, budget, costing, end, house, intent, policy, replace
 from spendgate.gate.asked import Asked
 from spendgate.gate.interface import Intent
-from spendgate.gate.terms import UNPRICED_SPEED, KnownTerms
+from spendgate.gate.model_prices import UNPRICED_SPEED
+from spendgate.gate.terms import KnownTerms
 
 
 def asked(call: Intent, now_ms: int = 1_000) -> Asked:

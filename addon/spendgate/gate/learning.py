@@ -10,8 +10,8 @@ from typing import Protocol
 from spendgate.calibration import ONE_PPM, Factors
 from spendgate.cost_lines import sample_of
 from spendgate.estimate import KindKeys, Sizes
+from spendgate.gate.model_prices import rates_of
 from spendgate.gate.past import facts_of
-from spendgate.gate.terms import rates_of
 from spendgate.ledger.rows import PastCall
 from spendgate.policy import Policy
 from spendgate.price_change import PriceChange

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from dataclasses import replace as replace_terms
-from datetime import datetime
-from typing import NamedTuple
 
 from msgspec import json
 from msgspec.structs import replace
@@ -22,24 +20,19 @@ from spendgate.fitting import charged, enforces, model_refusal, scopes
 from spendgate.gate.accounts import refusal_of
 from spendgate.gate.drawing import Draws, Flows
 from spendgate.gate.interface import Intent
+from spendgate.gate.model_prices import ModelPrices, rates_unknown
 from spendgate.gate.signs import Signs
 from spendgate.gate.wording import UNLISTED
 from spendgate.identity.people import evidence, facts
-from spendgate.policy import Policy, UnknownModel
-from spendgate.price_cards import UNPRICED, Ladder, Rates, dearest
-from spendgate.price_change import PriceChange
-from spendgate.pricing import PriceBook, UnknownPrice, utc
-from spendgate.providers.interface import Route
+from spendgate.policy import Policy
+from spendgate.price_cards import Ladder, Rates, dearest
+from spendgate.pricing import PriceBook, utc
 from spendgate.rates import rate_scopes
 from spendgate.selector import PERSONAL, PLAN, Facts
 from spendgate.standing import Scope
 from spendgate.written import written
 
-UNPRICED_SPEED = "a speed without a price"
 KEPT_MAX = 512
-_FOR_EVER_MS = 2**63
-_PROJECT_TIERS = (None, "auto", "priority")
-"""OpenAI: `auto`, also where nothing is asked for, is the tier of the project's settings, which no request shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +54,7 @@ class Terms:
     priced_by: str
     """The genai-prices provider."""
     rates: Rates
-    """Dearest over all tiers (`rates_of`): what sizes are learned by."""
+    """Dearest over all tiers (`model_prices.rates_of`): what sizes are learned by."""
     reach: Ladder
     """Dearest over the tiers that such a call can reach: what bounds it, by how much input it may have."""
     bounded: bool
@@ -173,7 +166,7 @@ def terms(signs: Signs, policy: Policy, prices: PriceBook, factors: Factors = UN
     changes = policy.adjustments.of(known, int(signs.since.timestamp()) * 1000)
     listed = billing == PLAN  # it costs nothing; what it is worth is its list price
     change = None if listed else changes.asked
-    priced = _Prices(prices, route.prices or route.provider, model, signs.since, change)
+    priced = ModelPrices(prices, route.prices or route.provider, model, signs.since, change)
     unknown = rates_unknown(policy.unknown_model)
     anywhere, reach = priced.dearest(None, None), priced.reach(signs, route)
     if others and reach is not None:
@@ -223,63 +216,3 @@ def _kept(names: tuple[str, ...]) -> str | None:
 def unlisted(account: str | None) -> Refuse:
     """The refusal of an account that nobody lists, under `unknown_people: refuse`."""
     return Refuse(RefusalKind.RULE, UNLISTED, f"{account or 'this account'} belongs to nobody whom the policy lists")
-
-
-class _Prices(NamedTuple):
-    """One model's prices at one instant."""
-
-    book: PriceBook
-    provider: str
-    model: str | None
-    at: datetime
-    change: PriceChange | None = None
-
-    def dearest(self, tier: str | None, speed: str | None) -> Ladder | None:
-        """The dearest price of each class over every service tier that may apply, at the speed asked for and at none.
-
-        None: no price is known.
-        """
-        words = ("standard", "priority") if tier in _PROJECT_TIERS else ("standard", tier or "standard")
-        contexts = [{"service_tier": word} for word in dict.fromkeys(words)]
-        if speed is not None:
-            contexts += [{**context, "speed": speed} for context in contexts]
-        found = [self._ladder(context) for context in contexts]
-        known = [ladder for ladder in found if not isinstance(ladder, UnknownPrice)]
-        return dearest(known) if len(known) == len(found) else None
-
-    def reach(self, signs: Signs, route: Route) -> Ladder | None:
-        """The dearest that a call with these signs can reach; None: no price is known.
-
-        A provider that may state what it bills is charged as it states, which no adjustment lowers.
-        """
-        found = self.dearest(signs.service_tier, signs.speed)
-        if found is None or self.change is None or not route.states_cost:
-            return found
-        listed = self._replace(change=None).dearest(signs.service_tier, signs.speed)
-        return found if listed is None else dearest([found, listed])
-
-    def unpriced_speed(self, speed: str | None) -> tuple[str, ...]:
-        """The flag of a speed that the price list does not know: the provider may charge more for it than is written down."""
-        if speed in (None, "standard"):
-            return ()
-        found = self._ladder({"speed": speed})
-        known = not isinstance(found, UnknownPrice) and "speed=" in found.upto(None).source
-        return () if known else (UNPRICED_SPEED,)
-
-    def _ladder(self, context: dict[str, str]) -> Ladder | UnknownPrice:
-        return self.book.ladder(self.provider, self.model, at=self.at, context=context, change=self.change)
-
-
-def rates_of(
-    prices: PriceBook, provider: str, model: str | None, at_ms: int, unknown: UnknownModel, *,
-    change: PriceChange | None = None,
-) -> Rates:  # fmt: skip
-    """The rates that sizes of a model are learned by: the same for every call of it, whatever its tier."""
-    found = _Prices(prices, provider, model, utc(at_ms), change).dearest(None, None)
-    return (found or rates_unknown(unknown)).upto(None)
-
-
-def rates_unknown(unknown: UnknownModel) -> Ladder:
-    """The policy's price of a model whose price nobody knows. It has no context window, so packed input has no bound."""
-    each = unknown.input_nanos
-    return Ladder((), (Rates(each, each, each, each, each, unknown.output_nanos, 0, 0, None, UNPRICED),))

@@ -30,6 +30,7 @@ from typing import Final
 from msgspec import Struct
 
 from spendgate.errors import WireError
+from spendgate.providers.jsondepth import at_level, members_end, nested
 from spendgate.providers.jsonwalk import text_end, wanted_members
 from spendgate.providers.repeated import all_but_last, names_at
 from spendgate.providers.shapes import Fields, Shape
@@ -38,20 +39,15 @@ WHOLE_BYTES_MAX: Final = 64 * 1024
 _STEP_BYTES: Final = 128 * 1024
 _KEY_BYTES_MAX: Final = 256
 _MEMBERS_BYTES: Final = 8 * 1024
-_NESTED_BYTES: Final = 4 * 1024
 _NESTED_A_STEP: Final = 8
 _HITS_MAX: Final = 512
 _TRIES_MAX: Final = 16
 _TRY_BYTES_MAX: Final = 1024 * 1024
 """A try that takes more would hold everybody else up: 2-5 ms for so much, a quarter of a second in the middle of 64 MB."""
 
-# A string that the search limit cuts short counts as a string, also when it is cut within an escape.
-_TOKEN: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[{}\[\],]', re.DOTALL)
-_NEXT: Final = re.compile(rb"[ \t\n\r]{0,256}+(.?)", re.DOTALL)
 _TEXT_MEMBER: Final = re.compile(rb'"[^"]*+"\s*+:\s*+"')
 _CLOSES: Final = re.compile(rb"\}[ \t\n\r]*\Z")
 _END_BYTES: Final = 4 * 1024
-_GOES_ON: Final = (b",", b"}", b"]")
 # A letter, digit or underscore: all that keys and marks are made of.
 _ESCAPED_LETTER: Final = rb"\\u00(?:3[0-9]|4[1-9A-Fa-f]|5[0-9AaFf]|6[1-9A-Fa-f]|7[0-9Aa])"
 _ESCAPED_STRING: Final = rb"(\w{0,31}" + _ESCAPED_LETTER + rb")"
@@ -157,10 +153,10 @@ class Scanner:
         `head` starts the document, `tail` ends it; a member that is in neither is missed (its field is absent). `opening`
         is what must stand before the members in `tail` to make a document: `{"response":{` for those of a nested object.
         """
-        end = _members_end(head, len(head))
+        end = members_end(head, len(head))
         first = self._shape.read_or_none(head[:end] + b"}") if end else None
         hits = {hit.start() for hit in self._hit.finditer(tail) if _may_be_key(hit)}
-        for at in _at_level(tail, hits, opening.count(b"{"))[:_TRIES_MAX]:
+        for at in at_level(tail, hits, opening.count(b"{"))[:_TRIES_MAX]:
             last = self._shape.read_or_none(opening + tail[at:])
             if last is not None:
                 return _overlaid(first or {}, last)
@@ -201,7 +197,7 @@ class Scanner:
             raise WireError("not a JSON object")
         undecided = []
         for count, at in enumerate(hits):
-            if not _nested(body, at):
+            if not nested(body, at):
                 undecided.append(at)
             if count % _NESTED_A_STEP == _NESTED_A_STEP - 1:
                 yield
@@ -212,7 +208,7 @@ class Scanner:
 
         Whether its own is among them: of a long one that is no text (the tools of an agent) the end was not looked for.
         """
-        end = key + _members_end(b"{" + body[key : key + _MEMBERS_BYTES], _MEMBERS_BYTES) - 1
+        end = key + members_end(b"{" + body[key : key + _MEMBERS_BYTES], _MEMBERS_BYTES) - 1
         text = _TEXT_MEMBER.match(body, key, key + _KEY_BYTES_MAX) if end <= key else None
         if text is not None:
             close = yield from text_end(body, text.end(), _TRY_BYTES_MAX)
@@ -238,7 +234,7 @@ _MODEL: Final = re.compile(_OPENING + rb"(?:" + _spellings(MODEL) + rb'"\s*:|' +
 def _may_be_twice(body: bytes) -> bool:
     """Whether more than one `model` in this short document is not seen to be nested."""
     hits = [hit.start() for hit in islice(_MODEL.finditer(body), _TRIES_MAX + 1)]
-    return len(hits) > _TRIES_MAX or sum(not _nested(body, hit) for hit in hits) > 1
+    return len(hits) > _TRIES_MAX or sum(not nested(body, hit) for hit in hits) > 1
 
 
 def _others(body: bytes) -> Generator[None, None, tuple[str, ...]]:
@@ -258,54 +254,3 @@ def _may_be_key(hit: re.Match[bytes]) -> bool:
 
 def _overlaid(first: Fields, later: Fields) -> Fields:
     return first | later
-
-
-def _members_end(document: bytes, stop: int) -> int:
-    """Where the last whole top-level member that ends before `stop` ends (before its comma); 0 where there is none."""
-    depth = end = 0
-    for token in _TOKEN.finditer(document, 0, stop):
-        text = token[0]
-        if text in (b"{", b"["):
-            depth += 1
-        elif text in (b"}", b"]"):
-            depth -= 1
-        elif text == b"," and depth == 1:
-            end = token.start()
-    return end
-
-
-def _at_level(tail: bytes, keys: set[int], level: int) -> list[int]:
-    """Those of the keys that stand in the `level`-th object, counted from the outermost, of the document that ends here."""
-    depth, depths = 0, {}
-    for token in _TOKEN.finditer(tail, min(keys, default=len(tail))):
-        text = token[0]
-        if text in (b"{", b"["):
-            depth += 1
-        elif text in (b"}", b"]"):
-            depth -= 1
-        elif token.start() in keys:
-            depths[token.start()] = depth
-    return [at for at, found in depths.items() if found - depth == level]
-
-
-def _nested(body: bytes, key: int) -> bool:
-    """Whether the object that holds this key is seen to close before the document ends.
-
-    Raises WireError where a second document follows: a host may read the first alone, with a key that looks nested.
-    """
-    depth = 0
-    for token in _TOKEN.finditer(body, key, min(len(body), key + _NESTED_BYTES)):
-        text = token[0]
-        if text in (b"{", b"["):
-            depth += 1
-        elif text in (b"}", b"]"):
-            depth -= 1
-            if depth < 0:
-                following = _NEXT.match(body, token.end())
-                sign = following[1] if following else b""
-                if sign.isspace():
-                    return False  # not looked for further: hundreds of keys may stand before the same space
-                if sign and sign not in _GOES_ON:
-                    raise WireError("not a JSON object")
-                return bool(sign)
-    return False
