@@ -130,7 +130,7 @@ def test_the_index_tells_how_a_gate_is_started_on_linux(tmp_path):
     steps += ["## Removal", "`apt purge spendgate`", "/etc/codex/managed_config.toml", "/etc/osquery/osquery.conf.d"]
     found = [text.index(step) for step in steps]
     assert found == sorted(found)  # nothing is led to a gate without certificates
-    assert "| Windows | no package and no service are built" in text
+    assert "| Windows | the Win32 app that `scripts/package --windows` makes" in text
     assert "`spendgate ca org issue` where the root's key is" in text
     keys = signed(tmp_path, f"{POLICY}mode: observe\n")
     pushed = made(tmp_path, mode="proxy", port=9000, keys=keys, policy={"file": "policy.yaml"})

@@ -14,7 +14,15 @@ from typer.testing import CliRunner, Result
 
 from cli.kit import app
 from service.windows_stand_in import Machine, modules
-from spendgate.cli import doctor_here, own_service, service_windows, windows_doing, windows_removing, windows_status
+from spendgate.cli import (
+    desks,
+    doctor_here,
+    own_service,
+    service_windows,
+    windows_doing,
+    windows_removing,
+    windows_status,
+)
 from spendgate.cli.file_desk import FileDesk
 from spendgate.config import paths
 from spendgate.doctor.interface import State
@@ -191,6 +199,14 @@ def fails(machine: Machine) -> None:
     machine.starts = False
 
 
+@pytest.mark.parametrize("verb", ["stop", "uninstall"])
+def test_anothers_service_is_left_alone(machine: Machine, verb: str) -> None:
+    """Of the same name."""
+    another(machine)
+    assert "was not made by `spendgate service install`" in str(service(verb).exception)
+    assert machine.ran == []
+
+
 @pytest.mark.parametrize(
     ("so", "words", "told"),
     [
@@ -281,3 +297,18 @@ def test_a_gate_that_fails_says_no_word_of_stopping(tmp_path: Path) -> None:
     (tmp_path / "bare").mkdir()
     bare = hosted(tmp_path / "bare", free_port(), no_pywin32="1")
     assert (bare[0], "pip install pywin32" in bare[2]) == (1, True)
+
+
+def test_a_person_is_told_where_the_services_ledger_is(
+    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was taken for that of a person who has none."""
+    monkeypatch.delenv("SPENDGATE_STATE", raising=False)
+    monkeypatch.setattr(paths, "find", lambda _: paths.State(tmp_path / "own"))
+    assert isinstance(desks.desk(None), FileDesk)
+    assert installed(tmp_path).exit_code == 0
+    with pytest.raises(StateError, match="administrators' to read: `spendgate COMMAND --state"):
+        desks.desk(None)
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own/ledger.db").touch()
+    assert isinstance(desks.desk(None), FileDesk)

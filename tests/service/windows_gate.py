@@ -1,14 +1,19 @@
 """`spendgate service host` in a Python without POSIX (`end_to_end.without_posix`), started by a stand-in for Windows' service
-manager, which stops it as soon as it runs. A program: its words are Spendgate's; each state that it hears goes to stderr.
+manager, which stops it as soon as it runs and somebody has logged off. A program: its words are Spendgate's; each state that it
+hears goes to stderr.
 """
 
 from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 import threading
 from pathlib import Path
+
+LOGGED_OFF = 10
+"""SIGUSR1, in place of SIGBREAK, as which a service hears that somebody logs off."""
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -24,8 +29,10 @@ if __name__ == "__main__":
         """The gate says how it is."""
         os.write(heard, f"state {state}\n".encode())
         if state == 4:
+            os.kill(os.getpid(), LOGGED_OFF)  # a gate that does not ignore it ends by it
             stop.set()
 
+    vars(signal)["SIGBREAK"] = LOGGED_OFF
     windows_stand_in.put(windows_stand_in.modules(windows_stand_in.Machine()))
     windows_stand_in.put(windows_stand_in.hosting(told, stop, managed="unmanaged" not in os.environ))
     importlib.import_module("spendgate.cli.main").run()

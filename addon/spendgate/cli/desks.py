@@ -19,10 +19,18 @@ _ROOT = 0
 
 def desk(chosen: Path | None) -> Desk:
     """The one that `--state` names, a directory or a socket; else SPENDGATE_STATE's; else the service's, where one is
-    installed whose state directory is not ours; else our own. Raises StateError on macOS, whose service answers nobody yet."""
+    installed whose state directory is not ours; else our own. Raises StateError on macOS and Windows, whose
+    service answers nobody yet."""
     root = paths.find(chosen).root
     if chosen is not None or os.environ.get(paths.VARIABLE):
         return SocketDesk(root) if _is_socket(root) or root.suffix == paths.SOCKET.suffix else FileDesk(chosen)
+    if platform.system() == "Windows":
+        if paths.SERVICE_DIRECTORY.is_dir() and not paths.State(root).ledger.exists():
+            raise StateError(
+                "the ledger of this machine's service is administrators' to read: "
+                f'`spendgate COMMAND --state "{paths.SERVICE_DIRECTORY}"`'
+            )
+        return FileDesk(chosen)
     stopped = _owner(paths.SERVICE_DIRECTORY) not in (None, _ROOT) and not paths.State(root).ledger.exists()
     # Of a service that has stopped it is said so, where there is no ledger of one's own that could be meant. Its directory is its
     # account's: one of root's is what root's own `exec` has left.

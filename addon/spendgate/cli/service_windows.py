@@ -89,8 +89,7 @@ def uninstall(*, keep_ledger: bool, dry_run: bool) -> None:
     if before is None:
         note("no service is installed; nothing was changed")
         return
-    if not before.ours:
-        raise StateError(f"the service {windows.NAME} was not made by `spendgate service install`; nothing was changed")
+    _check_ours(before)
     done(windows.NOT_AGAIN)
     if before.state != "stopped":
         stop_and_wait()
@@ -115,9 +114,16 @@ def stop() -> None:
     before = windows_manager.found()
     if before is None:
         raise StateError("no service is installed: nothing was stopped")
+    _check_ours(before)
     if before.state != "stopped":
         stop_and_wait()
     note(f"`sc.exe start {windows.NAME}` starts it again, and so does the machine's next start")
+
+
+def _check_ours(found: Found) -> None:
+    """Raises StateError."""
+    if not found.ours:
+        raise StateError(f"the service {windows.NAME} was not made by `spendgate service install`; nothing was changed")
 
 
 def check_administrator(verb: str) -> None:

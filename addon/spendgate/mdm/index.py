@@ -160,7 +160,7 @@ It is not in this material, which is what surrounds it:
 | Debian, Ubuntu | the package `spendgate_VERSION_ARCHITECTURE.deb`, made by `scripts/package` in a checkout; your MDM brings it |
 | other Linux | no package; a Python environment that root alone writes, whose `spendgate` installs the service |
 | macOS | the package that `scripts/package` makes on a Mac, for `/opt/spendgate`; never run on a Mac |
-| Windows | no package and no service are built; `spendgate run` was never run there |
+| Windows | the Win32 app that `scripts/package --windows` makes on any system, which installs the service; never run there |
 """
 
 
@@ -193,7 +193,7 @@ def _stop(rollout: Rollout) -> str:
         capture = (
             "macOS: withdraw `3-transparent-proxy`, then `2-system-extension`, which deactivates the extension. Linux:"
             " `spendgate service stop`, until the machine's next start, which captures again; for good"
-            " `spendgate service uninstall --keep-ledger`. Windows: stop the gate"
+            " `spendgate service uninstall --keep-ledger`. Windows: `spendgate service stop`, likewise"
         )
     else:
         capture = (

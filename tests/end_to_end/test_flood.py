@@ -1,0 +1,111 @@
+"""One account opens thousands of connections to switch transparent capture off for all: it stays on, and others are served."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import textwrap
+from collections.abc import Iterator
+
+import pytest
+
+from end_to_end.village import CLIENT, STANDIN, Village, village
+from end_to_end.world import PATIENCE_S, PRODUCT, ROOT
+from redirect.lab import why_not
+
+pytestmark = [pytest.mark.root, pytest.mark.heavy, pytest.mark.xdist_group("village")]
+CONNECTIONS = 8000
+FLOOD = """
+    import select, socket, ssl, sys
+    into, out = ssl.MemoryBIO(), ssl.MemoryBIO()
+    shaken = ssl.create_default_context().wrap_bio(into, out, server_hostname="api.anthropic.com")
+    try:
+        shaken.do_handshake()
+    except ssl.SSLWantReadError:
+        hello = out.read()
+    poll, wires, answered = select.epoll(), {}, 0
+    for _ in range(int(sys.argv[2])):
+        wire = socket.socket()
+        wire.setblocking(False)
+        wire.connect_ex((sys.argv[1], 443))
+        wires[wire.fileno()] = wire
+        poll.register(wire, select.EPOLLOUT)
+    poll.register(sys.stdin, select.EPOLLIN)
+    print("open", flush=True)
+    while True:
+        for fd, event in poll.poll():
+            if fd == 0:
+                print(answered, flush=True)
+                sys.exit()
+            try:
+                if event & select.EPOLLOUT:
+                    wires[fd].send(hello)
+                    poll.modify(fd, select.EPOLLIN)
+                    continue
+                answered += bool(wires[fd].recv(65536))
+            except OSError:
+                pass  # closed: there were too many of this account
+            poll.unregister(fd)
+"""
+
+
+@pytest.fixture(name="village")
+def _village() -> Iterator[Village]:
+    if reason := why_not():
+        pytest.skip(reason)
+    with village() as made:
+        yield made
+
+
+@contextlib.contextmanager
+def flooding(village: Village, account: str) -> Iterator[list[int]]:
+    """All of them open and each with its hello sent as fast as the gate takes them; how many were answered, once it is over."""
+    who = ("prlimit", f"--nofile={CONNECTIONS + 100}", "setpriv", f"--reuid={account}", "--clear-groups")
+    code, answered = textwrap.dedent(FLOOD), list[int]()
+    words = ("python3", "-c", code, STANDIN, str(CONNECTIONS))
+    started = village.laptop.inside(*who, *words, stdin=subprocess.PIPE, cwd="/")
+    assert started.stdout is not None
+    assert started.stdout.readline() == "open\n"
+    try:
+        yield answered
+    finally:
+        out, err = started.communicate("stop")
+        assert out, err
+        answered.append(int(out))
+
+
+def asks(village: Village, account: str) -> list[str]:
+    """The providers' ids of calls that a process of this account has made one after the other, each on a connection of its own.
+
+    However long they take: that the gate is busy is the point.
+    """
+    code = textwrap.dedent(CLIENT)
+    again = (
+        "import subprocess, sys; [subprocess.run([sys.executable, '-c', *sys.argv[1:]], check=True) for _ in range(20)]"
+    )
+    who = ("setpriv", f"--reuid={account}", "--clear-groups")
+    asked = village.laptop.inside(*who, "python3", "-c", again, code, str(village.ca), "reads", "443", cwd="/")
+    out, err = asked.communicate()
+    assert asked.returncode == 0, err
+    return out.split()
+
+
+def test_a_flood_of_hellos_switches_nothing_off(village: Village) -> None:
+    """The sign of life never lapses; the other account's calls, each on a connection of its own, are all answered and on file."""
+    one, two = village.laptop.people
+
+    with flooding(village, one) as answered:
+        ids = asks(village, two)
+
+    assert answered[0] > 100, "the hellos came to the gate"
+    rows = village.ended(set())
+    assert {row["request_id"] for row in rows if row["person"] == two and row["state"] == "settled"} == {*ids}
+    assert len({*ids}) == 20
+    asked = (*PRODUCT, "audit", "list", "--state", str(village.state), "--format", "json")
+    env = {**os.environ, "PYTHONPATH": str(ROOT / "addon")}
+    out, err = village.laptop.inside(*asked, env=env, cwd="/").communicate(timeout=PATIENCE_S)
+    trail = {line["what"]: line["detail"] for line in json.loads(out or err)}
+    assert "gate started" in trail
+    assert trail.get("capture lapsed") is None
