@@ -141,7 +141,9 @@ def test_it_is_put_up_once_told_and_taken_away(machine: Machine, tmp_path: Path)
     state = paths.SERVICE_DIRECTORY
     assert "no service is installed" in str(service("status").exception)
     assert list(doctor_here.of_service(FileDesk(Path("/nowhere")))) == []
-    assert "started; " in installed(tmp_path).stderr
+    said = installed(tmp_path).stderr
+    assert "started; " in said
+    assert "no call has a person" in said
     assert (state / "ca").is_dir()
     before = len(machine.ran)
     assert "runs as it should; nothing was changed" in installed(tmp_path).stderr

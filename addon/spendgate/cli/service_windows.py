@@ -71,6 +71,10 @@ def install(wanted: Wanted, *, dry_run: bool) -> None:
     for step in windows.installing(about, there=before is not None):
         done(step)
     _start(before)
+    if not about.as_system:
+        note(
+            "no call has a person: Windows shows this account nobody's processes; `service install --as-system` is shown them"
+        )
 
 
 def uninstall(*, keep_ledger: bool, dry_run: bool) -> None:
