@@ -2,84 +2,35 @@
 
 from __future__ import annotations
 
-import os
 import platform
-from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from spendgate.cli import auto_mode, service_host
+from spendgate.cli import auto_mode, service_host, service_units
 from spendgate.cli.options import FormatOption, port_from
 from spendgate.cli.output import Format, note
-from spendgate.config.credentials import UPSTREAM_AUTH
+from spendgate.cli.service_options import (
+    PORT_REDIRECTED,
+    AsSystemOption,
+    ContainersOption,
+    DryRunOption,
+    Mode,
+    ModeOption,
+    PolicyOption,
+    ProgramOption,
+    RedirectPortOption,
+    RootOption,
+    UpstreamOption,
+)
+from spendgate.cli.service_units import only_linux
 from spendgate.config.upstream import upstream_proxy
-from spendgate.errors import StateError, UsageError
+from spendgate.errors import UsageError
 from spendgate.identity.containers import ranges
-from spendgate.service.notify import Manager
 
 _commands = typer.Typer(
     help="The gate as a service of this machine (Linux with systemd; macOS; Windows).", no_args_is_help=True
 )
-RootOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--root",
-        metavar="DIR",
-        help="Files alone, below DIR as a package has them; no account, nothing started.",
-    ),
-]
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Print all that would be done, and do nothing.")]
-
-
-AccountOption = Annotated[
-    str,
-    typer.Option("--account", help="The account that the gate runs under: it alone is let in, its traffic is exempt."),
-]
-ContainersOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--containers",
-        metavar="RANGE[=ACCOUNT]",
-        help="transparent: capture what comes by a bridge from these addresses, too, as `run --containers`. May be given again.",
-    ),
-]
-PORT_REDIRECTED = 8443
-PolicyOption = Annotated[
-    Path | None,
-    typer.Option("--policy", metavar="FILE", help="The policy file; without it the default policy."),
-]
-RedirectPortOption = Annotated[
-    int | None,
-    typer.Option(
-        "--redirect-port",
-        parser=port_from(1, "--redirect-port"),
-        metavar="PORT",
-        help=f"transparent: where redirected connections come in, on loopback (default {PORT_REDIRECTED}).",
-    ),
-]
-UpstreamOption = Annotated[
-    str | None,
-    typer.Option(
-        "--upstream",
-        metavar="http://HOST:PORT",
-        help=f"The proxy that all goes out through; its USER:PASSWORD in /etc/credstore/{UPSTREAM_AUTH}, root's alone.",
-    ),
-]
-ProgramOption = Annotated[
-    Path | None,
-    typer.Option("--program", metavar="PATH", help="The spendgate that is to be started; else the one that runs this."),
-]
-
-
-class Mode(StrEnum):
-    """How programs get to the installed gate."""
-
-    REGULAR = "regular"
-    TRANSPARENT = "transparent"
-    AUTO = "auto"
-    """The latter where this machine can, else the former."""
 
 
 def register(app: typer.Typer) -> None:
@@ -93,27 +44,13 @@ def install(
     port: Annotated[
         int, typer.Option("--port", parser=port_from(1), metavar="PORT", help="The proxy's port on loopback.")
     ] = 8080,
-    mode: Annotated[
-        Mode,
-        typer.Option(
-            "--mode",
-            help="regular: by the proxy alone. transparent: by firewall rules, too, without their doing."
-            " auto: transparent where nftables are here.",
-        ),
-    ] = Mode.REGULAR,
+    mode: ModeOption = Mode.REGULAR,
     redirect_port: RedirectPortOption = None,
     upstream: UpstreamOption = None,
     containers: ContainersOption = None,
     program: ProgramOption = None,
     root: RootOption = None,
-    as_system: Annotated[
-        bool,
-        typer.Option(
-            "--as-system",
-            help="Windows: as LocalSystem, which is shown whose every process is; else as the service's own account,"
-            " which is not.",
-        ),
-    ] = False,
+    as_system: AsSystemOption = False,
     dry_run: DryRunOption = False,
 ) -> None:
     """Install the gate as a service under its own account, and start it. Again: what differs is mended, and told."""
@@ -202,42 +139,8 @@ def stop() -> None:
     removing.stop()
 
 
-@_commands.command()
-def redirect(
-    account: AccountOption = "spendgate",
-    port: Annotated[
-        int,
-        typer.Option(
-            "--port", parser=port_from(1), metavar="PORT", help="Where the gate takes redirected connections."
-        ),
-    ] = PORT_REDIRECTED,
-    containers: ContainersOption = None,
-) -> None:
-    """What spendgate-redirect.service runs: the firewall rules, which act while the gate answers. CAP_NET_ADMIN."""
-    _only_linux()
-    from spendgate.redirect.door import RULES  # noqa: PLC0415 - Linux alone has it
-    from spendgate.redirect.privileges import gate_account  # noqa: PLC0415
-    from spendgate.redirect.redirector import keep_rules  # noqa: PLC0415
-    from spendgate.redirect.supervisor import Settings, rules_of  # noqa: PLC0415
-
-    rules = rules_of(Settings(account=account, port=port, containers=ranges(containers or ())))
-    gate = gate_account(account).pw_uid
-    raise typer.Exit(keep_rules(rules, gate, RULES, Manager.of(os.environ, os.getpid())))
-
-
-@_commands.command()
-def clerk(account: AccountOption = "spendgate") -> None:
-    """What spendgate-clerk.service runs: it tells the gate which program holds a connection."""
-    _only_linux()
-    from spendgate.redirect.clerk import answer_gates  # noqa: PLC0415 - Linux alone has it
-    from spendgate.redirect.door import QUESTIONS  # noqa: PLC0415
-    from spendgate.redirect.privileges import gate_account  # noqa: PLC0415
-
-    gate = gate_account(account).pw_uid
-    raise typer.Exit(answer_gates(gate, QUESTIONS, Manager.of(os.environ, os.getpid())))
-
-
-_commands.command()(service_host.host)
+for _each in (service_units.redirect, service_units.clerk, service_host.host):
+    _commands.command()(_each)
 
 
 @_commands.command()
@@ -294,15 +197,5 @@ def _macos() -> bool:
     """Whether this is macOS; False: Linux. Raises StateError for other systems."""
     if platform.system() == "Darwin":
         return True
-    _only_linux()
+    only_linux()
     return False
-
-
-def _only_linux() -> None:
-    """Raises StateError."""
-    if platform.system() != "Linux":
-        system = {"Darwin": "macOS"}.get(platform.system(), platform.system())
-        raise StateError(
-            f"this service is not built on {system}; "
-            "`spendgate run` captures until it is stopped, and `spendgate exec` for one command"
-        )
