@@ -93,7 +93,8 @@ echo 1 > /proc/sys/net/ipv4/ip_forward
 def test_whatever_dies_or_hangs_traffic_goes_direct_and_is_captured_again(
     world: Abroad, laptop: Machine, unit: str, how: str, record_property: pytest.RecordProperty
 ) -> None:
-    """A client that connects again and again: the provider itself answers, until systemd has started anew what was hit."""
+    """A client that connects again and again: the provider itself answers, until systemd has started anew what was hit. The trail
+    has that once, with its reason."""
     world.install()
     world.until_captured()
     was = _pid(laptop, unit)
@@ -110,6 +111,21 @@ def test_whatever_dies_or_hangs_traffic_goes_direct_and_is_captured_again(
     )
     record_property("direct_after_s", direct["at_s"] - hit["at_s"])
     assert _pid(laptop, unit) not in (0, was)
+    until(lambda: _lapses(laptop) != [])
+    [lapse] = _lapses(laptop)
+    assert f": {_WHY.get((unit, how), 'what redirects was gone')}" in lapse
+    assert lapse.endswith("traffic went direct")
+
+
+_WHY = {
+    ("spendgate.service", "KILL"): "no gate was there",
+    ("spendgate.service", "STOP"): "no sign of life in time",
+}
+
+
+def _lapses(laptop: Machine) -> list[str]:
+    said = laptop.spendgate("audit", "list", "--format", "json")
+    return [line["detail"] for line in json.loads(said.stdout) if line["what"] == "capture lapsed"]
 
 
 REFUSING = "version: 1\nowner: it@acme.example\non_failure: refuse\n"
