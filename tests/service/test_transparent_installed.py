@@ -283,6 +283,24 @@ def test_status_says_whether_traffic_is_led_here(world: Abroad, laptop: Machine)
 
 
 @pytest.mark.heavy
+def test_nothing_is_led_to_a_gate_that_waits_for_its_organizations_certificates(world: Abroad, laptop: Machine) -> None:
+    """As a rollout leaves it for some minutes: the organization's root is down. Clients reach their provider meanwhile."""
+    laptop.run("sh", "-c", "mkdir -p /etc/spendgate && touch /etc/spendgate/root.pem", check=True)
+    try:
+        world.install()
+        until(lambda: asked(laptop)["redirect"] == "traffic goes direct: the gate has no certificate to show")
+        assert world.ask("ada")["by"] == "provider"
+        assert "transparent capture leads none to it" in str(asked(laptop)["waits"])
+        assert _lapses(laptop) == []
+    finally:
+        laptop.run("rm", "/etc/spendgate/root.pem", check=True)
+    world.until_captured()
+    until(lambda: _lapses(laptop) != [])
+    [lapse] = _lapses(laptop)
+    assert lapse.endswith("the gate had no certificate to show; traffic went direct")
+
+
+@pytest.mark.heavy
 def test_the_proxy_alone_takes_the_rules_away_again(world: Abroad, laptop: Machine) -> None:
     """Installed again without `--mode transparent`, also where what set the rules was killed."""
     world.install()
