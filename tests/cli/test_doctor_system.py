@@ -6,7 +6,9 @@ import pytest
 
 from redirect.test_ruleset import ALIVE, HELD
 from spendgate.cli.doctor_system import held, refused_quic
-from spendgate.doctor.interface import State
+from spendgate.cli.going_around import told
+from spendgate.doctor.around import Process
+from spendgate.doctor.interface import Routes, State
 
 
 @pytest.mark.parametrize(
@@ -28,6 +30,31 @@ def test_what_is_held_is_told(table: str, wanted: bool, state: State | None, wor
     if table == HELD:
         assert "`spendgate service stop`" in found[0].remedy
         assert "5 packets" in found[0].says
+
+
+def test_a_gate_that_takes_nothing_is_not_to_be_started() -> None:
+    """It is up, and what is held waits for its certificates."""
+    why = "no traffic is led to the gate, since none of its organization's certificates holds"
+    [found] = held(HELD, wanted=True, not_led=why)
+    assert f"refused at 4 addresses: {why}" in found.says
+    assert found.remedy.startswith("install the certificates")
+
+
+@pytest.mark.parametrize(
+    ("account", "transparent", "words"),
+    [
+        pytest.param("alice", True, "older than the rules", id="from before"),
+        pytest.param("spendgate", True, "nothing else is to run as spendgate", id="under the exempt account"),
+        pytest.param("alice", False, "HTTPS_PROXY=http://127.0.0.1:8080", id="past its variables"),
+        pytest.param("spendgate", False, "HTTPS_PROXY=http://127.0.0.1:8080", id="where no account is exempt"),
+    ],
+)
+def test_what_goes_around_is_told_what_mends_it(account: str, transparent: bool, words: str) -> None:
+    """By why it can: to start it again mends nothing of an account that no rule leads."""
+    one = Process(7, account, "/usr/bin/node", "codex", False, ("api.openai.com",), ("192.0.2.1",))
+    found = told(one, Routes(transparent=transparent, listener="127.0.0.1:8080"), "spendgate")
+    assert words in found.remedy
+    assert f"process 7 of {account}, /usr/bin/node (codex)" in found.says
 
 
 _RULE = "\t\tip daddr @quic4 udp dport 443 counter packets 7 bytes 9 reject\n"

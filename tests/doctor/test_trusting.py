@@ -10,7 +10,7 @@ from spendgate.doctor.trusting import trusts
 from spendgate.runtimes import ADDING, REPLACING
 
 BY_NAME = {tool.name: tool for tool in TOOLS}
-CA = "/state/ca-cert.pem"
+CA = "/state/ca/ca-cert.pem"
 NOWHERE = dict.fromkeys(Store, False)
 
 
@@ -79,7 +79,7 @@ def test_trusted(tool: str, material: Material, why: str) -> None:
             f"append {CA}",
             id="the first decides against the second",
         ),
-        pytest.param("codex", has(), "the system's store has not", "`spendgate ca trust`", id="nowhere"),
+        pytest.param("codex", has(), "the system's store has not", "`spendgate ca trust --state /state`", id="nowhere"),
         pytest.param(
             "claude-code",
             has({Store.SYSTEM: True}, CLAUDE_CODE_CERT_STORE=("bundled", None)),

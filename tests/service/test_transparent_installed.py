@@ -93,7 +93,8 @@ echo 1 > /proc/sys/net/ipv4/ip_forward
 def test_whatever_dies_or_hangs_traffic_goes_direct_and_is_captured_again(
     world: Abroad, laptop: Machine, unit: str, how: str, record_property: pytest.RecordProperty
 ) -> None:
-    """A client that connects again and again: the provider itself answers, until systemd has started anew what was hit."""
+    """A client that connects again and again: the provider itself answers, until systemd has started anew what was hit. The trail
+    has that once, with its reason."""
     world.install()
     world.until_captured()
     was = _pid(laptop, unit)
@@ -110,6 +111,21 @@ def test_whatever_dies_or_hangs_traffic_goes_direct_and_is_captured_again(
     )
     record_property("direct_after_s", direct["at_s"] - hit["at_s"])
     assert _pid(laptop, unit) not in (0, was)
+    until(lambda: _lapses(laptop) != [])
+    [lapse] = _lapses(laptop)
+    assert f": {_WHY.get((unit, how), 'what redirects was gone')}" in lapse
+    assert lapse.endswith("traffic went direct")
+
+
+_WHY = {
+    ("spendgate.service", "KILL"): "no gate was there",
+    ("spendgate.service", "STOP"): "no sign of life in time",
+}
+
+
+def _lapses(laptop: Machine) -> list[str]:
+    said = laptop.spendgate("audit", "list", "--format", "json")
+    return [line["detail"] for line in json.loads(said.stdout) if line["what"] == "capture lapsed"]
 
 
 REFUSING = "version: 1\nowner: it@acme.example\non_failure: refuse\n"
@@ -264,6 +280,24 @@ def test_status_says_whether_traffic_is_led_here(world: Abroad, laptop: Machine)
     assert down.returncode == 1
     assert json.loads(down.stdout)["redirect"].startswith("does not run: inactive")
     assert laptop.run("nft", "list", "ruleset").stdout == ""
+
+
+@pytest.mark.heavy
+def test_nothing_is_led_to_a_gate_that_waits_for_its_organizations_certificates(world: Abroad, laptop: Machine) -> None:
+    """As a rollout leaves it for some minutes: the organization's root is down. Clients reach their provider meanwhile."""
+    laptop.run("sh", "-c", "mkdir -p /etc/spendgate && touch /etc/spendgate/root.pem", check=True)
+    try:
+        world.install()
+        until(lambda: asked(laptop)["redirect"] == "traffic goes direct: the gate has no certificate to show")
+        assert world.ask("ada")["by"] == "provider"
+        assert "transparent capture leads none to it" in str(asked(laptop)["waits"])
+        assert _lapses(laptop) == []
+    finally:
+        laptop.run("rm", "/etc/spendgate/root.pem", check=True)
+    world.until_captured()
+    until(lambda: _lapses(laptop) != [])
+    [lapse] = _lapses(laptop)
+    assert lapse.endswith("the gate had no certificate to show; traffic went direct")
 
 
 @pytest.mark.heavy

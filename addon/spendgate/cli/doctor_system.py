@@ -28,6 +28,9 @@ _LET_GO = (
     f"{START}; or let calls go direct: `spendgate service stop`, or without a service "
     "`nft delete table inet spendgate`, as root"
 )
+_CERTIFICATES = (
+    "install the certificates, as the way's finding says; or let calls go direct: `spendgate service stop`, as root"
+)
 
 
 def service(desk: Desk) -> Iterator[Check]:
@@ -95,16 +98,18 @@ def holding(report: Report | None = None, health: Health | None = None) -> Itera
     wanted = (
         report is not None and health is not None and (report.policy.mode, health.on_failure) == ("enforce", "refuse")
     )
-    yield from held(table, wanted=transparent and wanted)
+    why = report.not_led("transparent") if report is not None else ""
+    yield from held(table, wanted=transparent and wanted, not_led=why)
 
 
-def held(table: str, *, wanted: bool) -> Iterator[Check]:
-    """The same, of the table as the kernel holds it. `wanted`: the policy in force says so. Pure."""
+def held(table: str, *, wanted: bool, not_led: str = "") -> Iterator[Check]:
+    """The same, of the table as the kernel holds it. `wanted`: the policy in force says so. `not_led`: a gate is there, and why
+    it takes nothing. Pure."""
     addresses = len(listed.held(table))
     if listed.holds_now(table):
-        says = f"{HELD} at {addresses} addresses: no gate answers, and on_failure is refuse"
+        says = f"{HELD} at {addresses} addresses: {not_led or 'no gate answers'}, and on_failure is refuse"
         says += f"; {listed.held_back(table):,} packets so far"
-        yield Check("hold", "on_failure", State.FINDING, says, _LET_GO)
+        yield Check("hold", "on_failure", State.FINDING, says, _CERTIFICATES if not_led else _LET_GO)
     elif addresses:
         says = f"while no gate answers, calls to {addresses} addresses of providers are refused (on_failure: refuse)"
         yield Check("hold", "on_failure", State.FINE, says)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import psutil
 
 from spendgate.cli.health import Health
@@ -23,7 +25,8 @@ def going_around(report: Report, health: Health, routes: Routes) -> tuple[tuple[
         return (), [Check("around", "connections", State.UNSEEN, says, "run it as root")]
     hosts, left = around.resolved(health.hosts, RESOLVED_S) if going else ({}, 0)
     found = around.processes(going, hosts)
-    checks = [_browser(each) if each.browser else _found(each, routes) for each in found]
+    exempt = _account(health.gate_uid)
+    checks = [_browser(each) if each.browser else told(each, routes, exempt) for each in found]
     if hidden := around.hidden(going, hosts, health.gate_uid):
         says = f"{hidden} connection{'s' if hidden > 1 else ''} to providers' addresses of other accounts: whose cannot be seen"
         checks.append(Check("around", "other accounts", State.UNSEEN, says, "run it as root"))
@@ -45,14 +48,32 @@ def _browser(one: around.Process) -> Check:
     )
 
 
-def _found(one: around.Process, routes: Routes) -> Check:
+def _account(uid: int) -> str:
+    """Its name; empty where the system has none for it, or no such numbers."""
+    if sys.platform == "win32":
+        return ""
+    import pwd  # noqa: PLC0415 - POSIX alone has it
+
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return ""
+
+
+def told(one: around.Process, routes: Routes, exempt: str) -> Check:
+    """`exempt`: the account whose traffic no rule leads to the gate, its own. Pure."""
     what = f" ({one.tool})" if one.tool else ""
     says = (
         f"process {one.pid} of {one.account}, {one.program}{what}, holds a connection to {', '.join(one.addresses)} around the"
         f" gate; {', '.join(one.hosts)} resolves to that"
     )
-    remedy = "end it and start it again: its connection is older than the rules, or its account or cgroup is exempt from them"
+    remedy = (
+        "end it and start it again: its connection is older than the rules, or from a time when they did not act (`spendgate"
+        " audit list`: capture lapsed); under `--cgroup` it may be outside the group"
+    )
     if not routes.transparent:
         proxy = f"HTTPS_PROXY=http://{routes.listener}" if routes.listener else "HTTPS_PROXY"
         remedy = f"start it again with {proxy}, or through `spendgate exec`; where it goes by no proxy, capture transparently"
+    elif one.account == exempt:
+        remedy = f"end it: nothing else is to run as {exempt}, the gate's account, which no rule leads to the gate"
     return Check("around", one.tool or one.program, State.FINDING, says, remedy)

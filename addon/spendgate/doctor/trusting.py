@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from spendgate.doctor.interface import Material, Store, Tool, Trusted
+from pathlib import Path
 
-_CHANGED = "`spendgate ca trust`, as root, puts it there"
+from spendgate.doctor.interface import Material, Store, Tool, Trusted
 
 
 def trusts(tool: Tool, has: Material, elsewhere: str = "") -> Trusted:
@@ -31,11 +31,17 @@ def _replaced(name: str, has: Material, elsewhere: str) -> Trusted:
     if held:
         return Trusted(True, f"{name} names a file with our certificate")
     why = f"{name} names {file}, which {'cannot be read' if held is None else 'has not our certificate'}; it goes by that alone"
-    store = "the system's store" if elsewhere else "`spendgate ca trust`"
+    store = "the system's store" if elsewhere else f"{_command(has)}, as root"
     remedy = f"append {has.certificate} to that file, or take {name} away and use {store}"
     if held is None:
         remedy = f"let {name} name a file that has the system's certificates and {has.certificate}"
     return Trusted(False, why, remedy)
+
+
+def _command(has: Material) -> str:
+    """Root's own state directory is the service's; this gate's may be another."""
+    folder = Path(has.certificate).parent
+    return f"`spendgate ca trust --state {folder.parent}`" if folder.name == "ca" else "`spendgate ca trust`"
 
 
 def _stores(tool: Tool, has: Material) -> tuple[Store, ...]:
@@ -49,7 +55,10 @@ def _stores(tool: Tool, has: Material) -> tuple[Store, ...]:
 def _missing(tool: Tool, read: tuple[Store, ...], has: Material, elsewhere: str) -> tuple[str, str]:
     """Why it trusts nothing of ours, and what would change that."""
     if read:
-        return f"{' and '.join(read)} {'has' if len(read) == 1 else 'have'} not our certificate", elsewhere or _CHANGED
+        return (
+            f"{' and '.join(read)} {'has' if len(read) == 1 else 'have'} not our certificate",
+            elsewhere or f"{_command(has)}, as root, puts it there",
+        )
     if tool.adding and has.variables.get(tool.adding):
         why = f"{tool.adding} names {has.variables[tool.adding]}, which has not our certificate"
         return why, f"append {has.certificate} to that file"

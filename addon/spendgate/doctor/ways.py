@@ -10,8 +10,9 @@ from spendgate.doctor.routing import astray
 
 _RESTART = "restart the gate (`spendgate service status`, or stop `spendgate run` and start it again)"
 _REMEDIES = {
-    "transparent": "as root see whether `nft list table inet spendgate` shows the rules and a counter that grows: where they are"
-    f" gone, another firewall service has flushed them; {_RESTART}; under `--cgroup` this session may be outside the group",
+    "transparent": "as root look at `nft list table inet spendgate`: where its set `alive` has no elements, or there is no table,"
+    f" {_RESTART}; where it has and no counter of chain `capture` grows, another table takes the traffic before (`nft list"
+    " ruleset`: a VPN's or firewall's rule for port 443); under `--cgroup` this session may be outside the group",
     "local": f"mitmproxy's redirector captures nothing of this program: {_RESTART}",
 }
 TRANSPARENT = ("transparent", "local")
