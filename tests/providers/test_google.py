@@ -91,6 +91,12 @@ def test_code_assist() -> None:
     ):
         assert reading.final
         assert reading.parts[0].usage == Usage(input_tokens=17, output_tokens=7, reasoning_tokens=3)
+        assert reading.flags == ()
+    used = {"consumedCredits": [{"creditType": "GOOGLE_ONE_AI", "creditAmount": "42"}], "remainingCredits": []}
+    paid = json.dumps({"response": said, "traceId": "t", **used}).encode()
+    assert fed(CodeAssist(), paid, stream=False).flags == ("credits=42",)
+    later = b'data: {"consumedCredits":[{"creditType":"GOOGLE_ONE_AI","creditAmount":"1"}]}\n\n'
+    assert fed(CodeAssist(), b"data: " + paid + b"\n\n" + later, stream=True).flags == ("credits=43",)
 
 
 def test_prepaid_searches_audio_and_a_missing_count() -> None:

@@ -17,6 +17,7 @@ from spendgate.providers.other_models import NAMING, TOOL, others
 from spendgate.providers.readers import BodyReader
 from spendgate.providers.refusals import anthropic_cut, anthropic_error, anthropic_refusal
 from spendgate.providers.shapes import COUNT, FLAG, LONG_TEXT, PRESENT, TEXT, Fields, Shape, cap, items, record
+from spendgate.selector import OVERAGE, PLAN
 
 _REQUEST: Final = Shape(
     model=TEXT,
@@ -92,6 +93,9 @@ def _ask(head: Head, body: bytes, scan: Scan) -> Ask:
     edits = (found.get("context_management") or {}).get("edits") or []
     hosted = [tool for tool in tools if _hosted(tool.get("type"))]
     own = sum(1 for tool in tools if tool.get("type") not in (None, "custom"))
+    if found.get("speed") == "fast" and said["billing"] == PLAN:
+        # No plan includes fast mode: it is paid from credits from the first token on (facts/wire-formats.md 1b).
+        said["billing"] = OVERAGE
     compacts = any(((edit or {}).get("type") or "").startswith("compact") for edit in edits)
     return Ask(
         model=found.get("model"),

@@ -226,6 +226,7 @@ class Stream(EventReader):
 
     marks = (b'"usageMetadata"', *_TELLING)
     texts = (b"text", b"code")
+    telling: tuple[bytes, ...] = _TELLING
 
     def __init__(self, headers: Headers, *, array: bool = False) -> None:
         super().__init__(headers)
@@ -246,7 +247,7 @@ class Stream(EventReader):
 
     def event(self, data: bytes) -> bool:
         """Read one piece; one that only counts further is kept until somebody looks, or the next one takes its place."""
-        if self.current.parts and not any(data.find(mark) >= 0 for mark in _TELLING):
+        if self.current.parts and not any(data.find(mark) >= 0 for mark in self.telling):
             if data.find(_COUNTS) >= 0:
                 self._passed = data, self.output_bytes
             return False
