@@ -224,7 +224,7 @@ _COUNTS: Final = b'TokenCount"'
 class Stream(EventReader):
     """Reads a streamed answer, of events or as an array."""
 
-    marks = (b'"usageMetadata"', *_TELLING)
+    marks: tuple[bytes, ...] = (b'"usageMetadata"', *_TELLING)
     texts = (b"text", b"code")
     telling: tuple[bytes, ...] = _TELLING
 
