@@ -266,10 +266,13 @@ def _told(sheet: Sheet, source: str) -> str:
 
 def _with_units(sheet: Sheet, usage: Usage, units: Mapping[str, int]) -> Fraction | None:
     """The exact price in nano-dollars; None where the counts contradict each other: then the tokens alone are priced."""
-    try:
-        return sheet.with_units(usage, units)
-    except ValueError:
-        return None
+    drawn = {name: count for name, count in units.items() if name.startswith("output_")}
+    for told in (units, drawn) if drawn else (units,):
+        try:
+            return sheet.with_units(usage, told)
+        except ValueError:
+            continue
+    return None
 
 
 def unknown_price(usage: Usage, *, input_per_million: int, output_per_million: int) -> int:

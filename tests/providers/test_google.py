@@ -116,6 +116,29 @@ def test_prepaid_searches_audio_and_a_missing_count() -> None:
 
 
 @pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize(("image", "video", "audio"), [("IMAGE", "VIDEO", "AUDIO"), (2, 3, 4), ("DOCUMENT", 3, 4)])
+def test_media_stand_apart(image: str | int, video: str | int, audio: str | int, stream: bool) -> None:
+    """What has a price of its own: images made and shown, video, cached audio; never more than the whole."""
+    answer = {
+        "candidates": [{"finishReason": "STOP"}],
+        "usageMetadata": {
+            "promptTokenCount": 1000, "cachedContentTokenCount": 400, "candidatesTokenCount": 1300, "totalTokenCount": 2300,
+            "promptTokensDetails": [{"modality": image, "tokenCount": 500}, {"modality": video, "tokenCount": 100},
+                                    {"modality": audio, "tokenCount": 300}],
+            "cacheTokensDetails": [{"modality": image, "tokenCount": 50}, {"modality": audio, "tokenCount": 200}],
+            "candidatesTokensDetails": [{"modality": image, "tokenCount": 1290}, {"modality": "TEXT", "tokenCount": 10}],
+        },
+    }  # fmt: skip
+    wire = json.dumps(answer).encode()
+    part = fed(Gemini(), b"data: " + wire + b"\n\n" if stream else wire, stream=stream).parts[0]
+    assert part.usage == Usage(600, 400, output_tokens=1300, input_audio_tokens=100)
+    assert part.units == {
+        "cache_audio_read_tokens": 200, "output_image_tokens": 1290, "input_image_tokens": 500,
+        "cache_image_read_tokens": 50, "input_video_tokens": 100, "cache_video_read_tokens": 0,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("stream", [True, False])
 def test_words_may_be_numbers(stream: bool) -> None:
     """Google's generated REST clients ask for numbers: the end of a stream is seen, audio has its own price, prepaid is told."""
     answer = {

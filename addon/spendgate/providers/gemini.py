@@ -26,6 +26,7 @@ from spendgate.providers.gemini_usage import (
     is_report,
     price_context,
     searches,
+    units_of,
     usage_of,
 )
 from spendgate.providers.interface import Answer, Ask, Head, Headers, Notice, Part, Reader, Reading
@@ -208,7 +209,8 @@ def answer(reading: Reading, found: Fields, generates: bool = True) -> Reading:
 
 def part_of(counts: Usage, model: str | None, usage: Fields, asked: int | None) -> Part:
     """One sampling with the web searches that it `asked` for."""
-    return Part(counts.overlaid(Usage(web_searches=asked)), model, price_context(usage))
+    searched = counts.overlaid(Usage(web_searches=asked))
+    return Part(searched, model, price_context(usage), units=units_of(usage, counts))
 
 
 def prepaid(usage: Fields) -> bool:

@@ -15,7 +15,7 @@ from spendgate.providers.base import BaseDialect
 from spendgate.providers.client import sender
 from spendgate.providers.gemini import TOOLS_BYTES
 from spendgate.providers.gemini_errors import google_cut, google_error, google_refusal
-from spendgate.providers.gemini_usage import price_context, usage_of
+from spendgate.providers.gemini_usage import price_context, units_of, usage_of
 from spendgate.providers.interface import Answer, Ask, Head, Headers, Notice, Part, Reader, Reading, ResultReader
 from spendgate.providers.jsonscan import Scan, Scanner
 from spendgate.providers.readers import BodyReader
@@ -146,7 +146,11 @@ def _part(usage: Fields, model: str | None, tier: str | None) -> Part:
         ]
     grounded = [row for row in usage.get("grounding_tool_count") or [] if row and row.get("type") == "google_search"]
     searches = sum(row.get("count") or 0 for row in grounded) if grounded else None
-    return Part(usage_of(said).overlaid(Usage(web_searches=searches)), model, price_context({"serviceTier": tier}))
+    counts = usage_of(said)
+    return Part(
+        counts.overlaid(Usage(web_searches=searches)), model, price_context({"serviceTier": tier}),
+        units=units_of(said, counts),
+    )  # fmt: skip
 
 
 class _Stream(EventReader):
