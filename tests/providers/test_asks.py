@@ -56,6 +56,13 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("anthropic-messages", {"fallbacks": [{"model": "claude-opus-4-8"}]}, {"loops": True}),
     ("anthropic-messages", {"container": {"skills": [{"type": "anthropic", "skill_id": "pptx"}]}}, {"loops": True}),
     ("anthropic-messages", {"container": None}, {"loops": False}),
+    (
+        "anthropic-messages",
+        {"thread": {"type": "continue", "previous_message_id": "msg_1"}},
+        {"opaque_input": True, "continues": "msg_1"},
+    ),
+    ("anthropic-messages", {"thread": {"type": "fork"}}, {"opaque_input": True, "continues": None}),
+    ("anthropic-messages", {"thread": {"type": "create"}}, {"opaque_input": False, "continues": None}),
     ("anthropic-messages", {"speed": "fast", "service_tier": "auto"}, {"speed": "fast", "service_tier": "auto"}),
     ("openai-chat", {"max_tokens": 9, "n": 4}, {"output_tokens_max": 9, "choices": 4}),
     ("openai-chat", {"max_tokens": 9, "max_completion_tokens": 7}, {"output_tokens_max": 9, "choices": 1}),
