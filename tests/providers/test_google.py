@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,7 @@ from spendgate.providers.gemini import Gemini
 from spendgate.providers.gemini_usage import PROVISIONED
 from spendgate.providers.interface import Ask, Head, Kind, Notice
 from spendgate.providers.registry import Registry
+from spendgate.providers.stated import FEES
 from spendgate.usage import Usage
 
 ALL = Registry.build(Everything())
@@ -113,6 +115,53 @@ def test_prepaid_searches_audio_and_a_missing_count() -> None:
     assert PROVISIONED in reading.flags
     expected = Usage(60, 40, output_tokens=25, reasoning_tokens=5, input_audio_tokens=30, web_searches=2)
     assert reading.parts[0].usage == expected
+
+
+QUERIES = {"webSearchQueries": ["a", "b", "", "b"]}
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize(
+    ("model", "grounded", "searches", "flags"),
+    [
+        ("gemini-2.5-flash", QUERIES, 1, ()),
+        ("gemini-2.5-flash", {"webSearchQueries": [""]}, 0, ()),
+        ("gemini-2.0-flash-001", QUERIES, 1, ()),
+        ("gemini-3-flash-preview", QUERIES, 2, ()),
+        ("gemini-20-pro", QUERIES, 2, ()),
+        ("gemini-2.5-flash", {"groundingChunks": [{"web": {}}, {"maps": {"placeId": "p"}}]}, 0, (FEES,)),
+        ("gemini-2.5-flash", {"googleMapsWidgetContextToken": "w"}, 0, (FEES,)),
+        ("gemini-3.1-flash-image", QUERIES | {"imageSearchQueries": ["c"]}, 2, (FEES,)),
+        ("gemini-3.1-flash-image", {"imageSearchQueries": [], "groundingChunks": [{"web": {}}]}, 0, ()),
+    ],
+)
+def test_fees_of_grounding(
+    model: str, grounded: dict[str, Any], searches: int, flags: tuple[str, ...], stream: bool
+) -> None:
+    """Up to Gemini 2.5 a grounded prompt is billed, from Gemini 3 on each query; Maps and image search have no listed price."""
+    answer = {
+        "candidates": [{"finishReason": "STOP", "groundingMetadata": grounded}], "modelVersion": model,
+        "usageMetadata": {"promptTokenCount": 9, "candidatesTokenCount": 4, "totalTokenCount": 13},
+    }  # fmt: skip
+    wire = json.dumps(answer).encode()
+    reading = fed(Gemini(), b"data: " + wire + b"\n\n" if stream else wire, stream=stream)
+    assert (reading.parts[0].usage.web_searches or 0, reading.flags, reading.final) == (searches, flags, True)
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_what_a_long_answer_was_grounded_in_is_unknown(stream: bool) -> None:
+    """Its ends alone are kept, so that its row says that fees are missing: where Google could search."""
+    answer = {
+        "candidates": [{"content": {"parts": [{"inlineData": {"data": "A" * 2_000_000}}]}, "finishReason": "STOP",
+                        "groundingMetadata": QUERIES}],
+        "usageMetadata": {"promptTokenCount": 9, "candidatesTokenCount": 4, "totalTokenCount": 13},
+    }  # fmt: skip
+    wire = json.dumps(answer).encode()
+    ask = Ask(searches_max=None)
+    reading = fed(Gemini(), b"data: " + wire + b"\n\n" if stream else wire, stream=stream, ask=ask)
+    assert (reading.flags, reading.parts[0].usage.output_tokens) == ((FEES,), 4)
+    if not stream:
+        assert fed(Gemini(), wire, stream=False).flags == ()
 
 
 @pytest.mark.parametrize("stream", [True, False])

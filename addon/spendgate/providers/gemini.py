@@ -11,7 +11,6 @@ from collections.abc import Generator
 from typing import Final
 
 from msgspec.structs import replace
-from pydantic_core import core_schema
 
 from spendgate.errors import WireError
 from spendgate.providers.base import BaseDialect, asked_also
@@ -23,6 +22,7 @@ from spendgate.providers.gemini_usage import (
     PREPAID,
     PROVISIONED,
     USAGE,
+    fees,
     is_report,
     price_context,
     searches,
@@ -34,8 +34,9 @@ from spendgate.providers.jsonarray import BetweenElements, Elements
 from spendgate.providers.jsonscan import ESCAPED, Scan, Scanner
 from spendgate.providers.readers import BodyReader, FreeReader, is_events, is_open
 from spendgate.providers.repeated import names_at
-from spendgate.providers.shapes import FACTOR, PRESENT, TEXT, UNREADABLE, WORD, Fields, Shape, cap, items, record
+from spendgate.providers.shapes import FACTOR, GIVEN, PRESENT, TEXT, UNREADABLE, WORD, Fields, Shape, cap, items, record
 from spendgate.providers.sse import Oversized
+from spendgate.providers.stated import FEES
 from spendgate.providers.streams import EventReader
 from spendgate.usage import Usage
 
@@ -54,18 +55,16 @@ _CONFIG: Final = record(
     routingConfig=_ROUTING, routing_config=_ROUTING,
 )  # fmt: skip
 _TOOLS: Final = ("googleSearch", "googleSearchRetrieval", "urlContext", "codeExecution", "fileSearch", "googleMaps")
-# Inside a record a missing member is to stay missing.
-_GIVEN: Final = core_schema.nullable_schema(PRESENT)
 _TOOL: Final = record(
-    functionDeclarations=_GIVEN,
-    function_declarations=_GIVEN,
-    google_search=_GIVEN,
-    google_search_retrieval=_GIVEN,
-    url_context=_GIVEN,
-    code_execution=_GIVEN,
-    file_search=_GIVEN,
-    google_maps=_GIVEN,
-    **dict.fromkeys(_TOOLS, _GIVEN),
+    functionDeclarations=GIVEN,
+    function_declarations=GIVEN,
+    google_search=GIVEN,
+    google_search_retrieval=GIVEN,
+    url_context=GIVEN,
+    code_execution=GIVEN,
+    file_search=GIVEN,
+    google_maps=GIVEN,
+    **dict.fromkeys(_TOOLS, GIVEN),
 )
 _DECLARED: Final = frozenset({"functionDeclarations", "function_declarations"})
 REQUEST: Final = {
@@ -126,8 +125,15 @@ class Gemini(BaseDialect):
 
     def document(self, ask: Ask, headers: Headers) -> Reader:
         """A reader of one JSON answer."""
-        generates = ask.output_tokens_max != 0
-        return BodyReader(headers, _ANSWER, _ANSWER_SCAN, lambda reading, found: answer(reading, found, generates))
+        generates, hosted = ask.output_tokens_max != 0, ask.searches_max is None
+
+        def read(reading: Reading, found: Fields) -> Reading:
+            made = answer(reading, found, generates)
+            # Of a long answer, an image's, candidates are not read, and what searched for it is unknown.
+            unread = hosted and found.get("candidates") is None and not found.get("promptFeedback")
+            return replace(made, flags=(*made.flags, FEES)) if unread else made
+
+        return BodyReader(headers, _ANSWER, _ANSWER_SCAN, read)
 
     def refusal(self, notice: Notice, tool: str | None, *, strict: bool = False) -> Answer:
         """A refusal in Google's error shape."""
@@ -202,8 +208,9 @@ def answer(reading: Reading, found: Fields, generates: bool = True) -> Reading:
     if usage is None or not is_report(usage):
         return replace(reading, flags=(*reading.flags, "an answer without usage"))
     counts = usage_of(usage, generates=generates)
-    part = part_of(counts, model, usage, searches(found.get("candidates") or []))
-    flags = (*reading.flags, PROVISIONED) if prepaid(usage) else reading.flags
+    candidates = found.get("candidates") or []
+    part = part_of(counts, model, usage, searches(candidates, model))
+    flags = (*reading.flags, *fees(candidates), *((PROVISIONED,) if prepaid(usage) else ()))
     return replace(reading, parts=(part,), final=counts.known, flags=flags)
 
 
@@ -221,6 +228,8 @@ def prepaid(usage: Fields) -> bool:
 _TELLING: Final = (b'"finishReason"', b'"groundingMetadata"', b'"promptFeedback"', b'"error"')
 """In pieces that say more than how far it has come."""
 _COUNTS: Final = b'TokenCount"'
+_GROUNDED: Final = b'"groundingMetadata"'
+"""Of a piece whose ends alone were kept it is not read, so that its fees are unknown."""
 
 
 class Stream(EventReader):
@@ -261,6 +270,8 @@ class Stream(EventReader):
         """Read the ends of a piece, where its counts stand: an image is such a long one."""
         self._catch_up()
         self._read_piece(self.ends(event), self.output_bytes)
+        if event.tail.find(_GROUNDED) >= 0:
+            self.flag(FEES)
         return True
 
     def reading(self) -> Reading:
@@ -289,7 +300,9 @@ class Stream(EventReader):
         blocked = (found.get("promptFeedback") or {}).get("blockReason")
         if blocked or any(each and each.get("finishReason") for each in candidates):
             self._finished = True
-        self._searches = max(filter(None, (self._searches, searches(candidates))), default=self._searches)
+        self._searches = max(filter(None, (self._searches, searches(candidates, model))), default=self._searches)
+        for flag in fees(candidates):
+            self.flag(flag)
         usage = found.get("usageMetadata")
         if usage is not None and is_report(usage):
             counts = usage_of(usage)

@@ -6,10 +6,12 @@ Source: facts/wire-formats.md 4.3.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
-from spendgate.providers.shapes import COUNT, TEXT, WORD, Fields, items, record
+from spendgate.providers.shapes import COUNT, GIVEN, TEXT, WORD, Fields, items, record
+from spendgate.providers.stated import FEES
 from spendgate.usage import Usage
 
 _BY_MODALITY: Final = items(record(modality=WORD, tokenCount=COUNT))
@@ -27,7 +29,15 @@ USAGE: Final = record(
     serviceTier=TEXT,
     trafficType=WORD,
 )
-GROUNDING: Final = record(webSearchQueries=items(TEXT))
+GROUNDING: Final = record(
+    webSearchQueries=items(TEXT),
+    imageSearchQueries=items(TEXT),
+    googleMapsWidgetContextToken=GIVEN,
+    groundingChunks=items(record(maps=GIVEN)),
+)
+_BY_THE_PROMPT: Final = re.compile(r"(?:models/)?gemini-[12](?:\.\d)?(?:-|$)")
+"""Models whose searches are billed as one for each grounded prompt: up to 2.5. Later ones bill each query (Google, Gemini API
+pricing; Grounding with Google Search, 2026-09)."""
 PROVISIONED: Final = "provisioned throughput: prepaid, priced as on demand"
 """The flag of a call that was served from prepaid capacity. A Reading cannot change the billing of a row, so the row stays
 metered: a budget then errs to the safe side, and the flag tells what to leave out of a bill."""
@@ -96,11 +106,27 @@ def price_context(found: Fields) -> Mapping[str, str]:
     return {}
 
 
-def searches(candidates: list[Fields | None]) -> int | None:
-    """Web searches that these candidates name; None where none of them says. Google bills those that are not empty."""
-    grounded = [each["groundingMetadata"] for each in candidates if each and each.get("groundingMetadata")]
-    asked = [each["webSearchQueries"] for each in grounded if each.get("webSearchQueries") is not None]
-    return sum(len([query for query in queries if query != ""]) for queries in asked) if asked else None
+def searches(candidates: list[Fields | None], model: str | None) -> int | None:
+    """Web searches that are billed of these candidates; None where none of them says. Google bills neither an empty query nor
+    the same one twice."""
+    asked = [each["webSearchQueries"] for each in _grounded(candidates) if each.get("webSearchQueries") is not None]
+    if not asked:
+        return None
+    count = sum([len({query for query in queries if query != ""}) for queries in asked])
+    return min(count, 1) if _BY_THE_PROMPT.match(model or "") else count
+
+
+def fees(candidates: list[Fields | None]) -> tuple[str, ...]:
+    """The flag of grounding that Google bills and no list has a price for: by Maps, and by image search."""
+    for each in _grounded(candidates):
+        maps = any(chunk and chunk.get("maps") for chunk in each.get("groundingChunks") or [])
+        if maps or each.get("googleMapsWidgetContextToken") or any(each.get("imageSearchQueries") or []):
+            return (FEES,)
+    return ()
+
+
+def _grounded(candidates: list[Fields | None]) -> list[Fields]:
+    return [each["groundingMetadata"] for each in candidates if each and each.get("groundingMetadata")]
 
 
 def _output(found: Fields, prompt: int | None, tools: int, thoughts: int | None) -> int | None:
