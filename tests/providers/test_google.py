@@ -67,6 +67,10 @@ def test_what_is_asked() -> None:
     assert not asked({"tools": [{"functionDeclarations": []}]}).loops
     assert asked({"tools": [{"googleSearch": {}}]}).searches_max is None
     assert asked({"tools": [{"a_tool_of_tomorrow": {}}]}).loops
+    beside = {"functionDeclarations": [{"name": "f"}]}
+    for kind in ("googleSearch", "enterpriseWebSearch", "retrieval", "mcpServers", "parallelAiSearch", "of_tomorrow"):
+        assert asked({"tools": [beside | {kind: {}}]}).loops
+        assert not asked({"tools": [beside | {kind: None}]}).loops
     assert asked({"contents": [{"parts": [{"inlineData": {"data": ""}}]}]}).opaque_input
     assert asked({"cachedContent": "cachedContents/x"}).opaque_input
     for routing in ({"manualMode": {"modelName": "gemini-3-pro"}}, {"manual_mode": {"model_name": "gemini-3-pro"}}):

@@ -34,7 +34,7 @@ from spendgate.providers.jsonarray import BetweenElements, Elements
 from spendgate.providers.jsonscan import ESCAPED, Scan, Scanner
 from spendgate.providers.readers import BodyReader, FreeReader, is_events, is_open
 from spendgate.providers.repeated import names_at
-from spendgate.providers.shapes import FACTOR, GIVEN, PRESENT, TEXT, UNREADABLE, WORD, Fields, Shape, cap, items, record
+from spendgate.providers.shapes import FACTOR, MEMBERS, PRESENT, TEXT, UNREADABLE, WORD, Fields, Shape, cap, items, record
 from spendgate.providers.sse import Oversized
 from spendgate.providers.stated import FEES
 from spendgate.providers.streams import EventReader
@@ -54,23 +54,11 @@ _CONFIG: Final = record(
     maxOutputTokens=FACTOR, max_output_tokens=FACTOR, candidateCount=FACTOR, candidate_count=FACTOR,
     routingConfig=_ROUTING, routing_config=_ROUTING,
 )  # fmt: skip
-_TOOLS: Final = ("googleSearch", "googleSearchRetrieval", "urlContext", "codeExecution", "fileSearch", "googleMaps")
-_TOOL: Final = record(
-    functionDeclarations=GIVEN,
-    function_declarations=GIVEN,
-    google_search=GIVEN,
-    google_search_retrieval=GIVEN,
-    url_context=GIVEN,
-    code_execution=GIVEN,
-    file_search=GIVEN,
-    google_maps=GIVEN,
-    **dict.fromkeys(_TOOLS, GIVEN),
-)
 _DECLARED: Final = frozenset({"functionDeclarations", "function_declarations"})
 REQUEST: Final = {
     "generationConfig": _CONFIG,
     "generation_config": _CONFIG,
-    "tools": items(_TOOL),
+    "tools": items(MEMBERS),
     "serviceTier": TEXT,
     "service_tier": TEXT,
 }
