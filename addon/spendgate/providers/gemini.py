@@ -34,7 +34,19 @@ from spendgate.providers.jsonarray import BetweenElements, Elements
 from spendgate.providers.jsonscan import ESCAPED, Scan, Scanner
 from spendgate.providers.readers import BodyReader, FreeReader, is_events, is_open
 from spendgate.providers.repeated import names_at
-from spendgate.providers.shapes import FACTOR, MEMBERS, PRESENT, TEXT, UNREADABLE, WORD, Fields, Shape, cap, items, record
+from spendgate.providers.shapes import (
+    FACTOR,
+    MEMBERS,
+    PRESENT,
+    TEXT,
+    UNREADABLE,
+    WORD,
+    Fields,
+    Shape,
+    cap,
+    items,
+    record,
+)
 from spendgate.providers.sse import Oversized
 from spendgate.providers.stated import FEES
 from spendgate.providers.streams import EventReader
