@@ -51,6 +51,7 @@ async def test_a_fee_without_a_price_is_flagged(tmp_path):
         ("openai", "gpt-5.1", {"service_tier": "a, secret"}, "at the plain price: service_tier=other"),
         ("anthropic", "claude-sonnet-4-6", {"service_tier": "priority"}, "at the plain price: service_tier=priority"),
         ("anthropic", "claude-sonnet-4-6", {"processing": "batch"}, ""),
+        ("aws", "us.amazon.nova-pro-v1:0", {"speed": "optimized"}, "at the plain price: speed=optimized"),
         ("anthropic", "claude-opus-4-1", {"processing": "batch"}, "at the plain price: processing=batch"),
     ],
 )
