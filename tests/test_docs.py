@@ -24,7 +24,7 @@ from spendgate.gate.overage import FLAG as BEYOND
 from spendgate.gate.plausible import CUT
 from spendgate.gate.recording import LEFT
 from spendgate.ledger.endings import OVERRUN
-from spendgate.providers.anthropic_usage import SPLIT_ASSUMED
+from spendgate.providers.anthropic_usage import CREDITED, SPLIT_ASSUMED
 from spendgate.providers.client import fingerprint
 from spendgate.providers.cursor_answers import NO_COUNTS
 from spendgate.providers.cursor_asked import MAX_MODE, NO_MODEL, OWN_KEY
@@ -147,6 +147,7 @@ FLAGS = [
     UNPRICED_SPEED,
     OVERRUN,
     SPLIT_ASSUMED,
+    CREDITED,
     ANSWERED_HERE,
     NO_MODEL,
     MAX_MODE,

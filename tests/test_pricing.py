@@ -108,6 +108,18 @@ def test_us_inference_costs_a_tenth_more() -> None:
     assert isinstance(old, Charge) and isinstance(old_us, Charge) and old.nanos == old_us.nanos
 
 
+@pytest.mark.parametrize("units", [None, {"storage_searches": 0}])
+def test_us_inference_makes_no_search_dearer(units: dict[str, int] | None) -> None:
+    """100 searches are $1 wherever Claude runs, beside tokens that cost a tenth more."""
+    usage = Usage(input_tokens=1_000_000, output_tokens=0, web_searches=100)
+    us = BOOK.price("anthropic", "claude-opus-5", usage, at=NOW, geo="us", units=units)
+    assert isinstance(us, Charge) and us.nanos == 6_500_000_000
+    each = [BOOK.units("anthropic", "claude-opus-5", 0, at=NOW, geo=geo) for geo in (None, "us")]
+    assert isinstance(each[0], dict) and isinstance(each[1], dict)
+    assert each[0]["web_searches"] == each[1]["web_searches"] == 10_000_000
+    assert each[1]["output_tokens"] * 10 == each[0]["output_tokens"] * 11
+
+
 @pytest.mark.parametrize(
     ("provider", "model"), [("anthropic", "no-such-model"), ("no-such-provider", "claude-opus-5"), ("openai", None)]
 )

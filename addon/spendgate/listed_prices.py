@@ -13,6 +13,7 @@ from genai_prices.types import ModelPrice
 from spendgate.money import NANOS_PER_DOLLAR
 from spendgate.usage import Usage
 
+CACHED_AUDIO = "cache_audio_read_tokens"
 AUDIO_MS = "audio_ms"
 """Our whole unit of audio, in place of genai-prices' seconds, which need not be whole."""
 
@@ -40,6 +41,10 @@ def listed(prices: ModelPrice, usage: Usage, units: Mapping[str, Decimal | int] 
 def listed_units(prices: ModelPrice, usage: Usage, units: Mapping[str, int]) -> Fraction:
     """genai-prices' own answer in nano-dollars for a usage with units that have no place in it, exact."""
     more: dict[str, Decimal | int] = {name: count for name, count in units.items() if name != AUDIO_MS}
+    heard = units.get(CACHED_AUDIO, 0)
+    if heard or (usage.input_audio_tokens and usage.cache_read_tokens):
+        # Its audio holds the cached, too.
+        more |= {"input_audio_tokens": (usage.input_audio_tokens or 0) + heard, CACHED_AUDIO: heard}
     if AUDIO_MS in units:
         seconds = Decimal(units[AUDIO_MS]) / 1000
         more |= {"audio_seconds": seconds, "input_audio_seconds": seconds}

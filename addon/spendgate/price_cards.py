@@ -34,8 +34,11 @@ UNPRICED: Final = "policy:unknown_model"
 """`Rates.source` of a model that no list prices: what it costs is the policy's word."""
 REQUEST = "request"
 """What a request costs whatever it uses, beside the prices of counts (`Card.each`)."""
+SEARCHES = "web_searches"
+"""A fee beside the tokens."""
+_SEARCHES_AT: Final = LEAVES.index(SEARCHES)
 US_FACTOR = Fraction(11, 10)
-"""Anthropic's `inference_geo: us` (facts/wire-formats.md 1.2); genai-prices does not know it."""
+"""Anthropic's `inference_geo: us`, of all tokens and no fee (facts/wire-formats.md 1.2); genai-prices does not know it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +127,10 @@ class Card:
         total: int = self.request + sum(map(mul, self.units, _disjoint(usage)))
         return total
 
+    def fee(self, usage: Usage) -> int:
+        """What of it is for searches, times `scale`."""
+        return self.units[_SEARCHES_AT] * (usage.web_searches or 0)
+
     def each(self) -> dict[str, Fraction]:
         """The exact price in nano-dollars of one unit of each count, by its name in `Usage`, and of the `REQUEST` itself."""
         units = {leaf: Fraction(unit, self.scale) for leaf, unit in zip(LEAVES, self.units, strict=True)}
@@ -160,7 +167,8 @@ def bound_rates(cards: tuple[Card, ...], geo: bool, context_window: int | None, 
 
     def most(leaf: str) -> int:
         index = LEAVES.index(leaf)
-        return ceil(max(Fraction(card.units[index], card.scale) for card in cards) * factor * 1_000_000)
+        dearer = Fraction(1) if leaf == SEARCHES else factor
+        return ceil(max(Fraction(card.units[index], card.scale) for card in cards) * dearer * 1_000_000)
 
     return Rates(
         input=max(most("input_tokens"), most("input_audio_tokens")),
@@ -169,7 +177,7 @@ def bound_rates(cards: tuple[Card, ...], geo: bool, context_window: int | None, 
         cache_write_1h=most("cache_write_1h_tokens"),
         cache_write=most("cache_write_tokens"),
         output=max(most("output_tokens"), most("reasoning_tokens"), most("output_audio_tokens")),
-        web_search=most("web_searches"),
+        web_search=most(SEARCHES),
         request=ceil(max(Fraction(card.request, card.scale) for card in cards) * factor),
         context_window=context_window,
         source=name,

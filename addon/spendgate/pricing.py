@@ -2,8 +2,8 @@
 
 `price_sheets` asks genai-prices once for each price and then computes with exact integers.
 
-Anthropic's `inference_geo: us` costs 1.1 times on Claude 4.6 and later (facts/wire-formats.md 1.2); genai-prices
-does not know it, so it is applied here and named in `Charge.source`. An unknown model is a value, never zero.
+Anthropic's `inference_geo: us` makes tokens, and no searches, cost 1.1 times on Claude 4.6 and later (facts/wire-formats.md
+1.2); genai-prices does not know it, so it is applied here and named in `Charge.source`. An unknown model is a value, never zero.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from spendgate.changed_cards import adjusted, unlisted
 from spendgate.listed_prices import listed_units
 from spendgate.model_names import evened, unregioned
 from spendgate.money import half_even
-from spendgate.price_cards import US_FACTOR, Ladder
+from spendgate.price_cards import SEARCHES, US_FACTOR, Ladder
 from spendgate.price_change import PriceChange
 from spendgate.price_sheets import Sheet, open_sheet
 from spendgate.usage import Usage
@@ -62,7 +62,8 @@ class Quote(Struct, frozen=True):
         if tier:
             source = f"{source}+{sheet.starts[tier - 1]}"
         if self.us:
-            scaled, scale, source = scaled * 11, scale * 10, f"{source};geo=us"
+            # Eleven tenths of all but the fee for searches.
+            scaled, scale, source = scaled * 11 - card.fee(usage), scale * 10, f"{source};geo=us"
         return Charge(half_even(scaled, scale), _told(sheet, source))
 
 
@@ -110,7 +111,10 @@ class PriceBook:
             return UnknownPrice(provider, model)
         exact = _with_units(sheet, usage, units) if units else None
         if exact is not None:
-            exact *= US_FACTOR if geo == "us" and sheet.geo else 1
+            if geo == "us" and sheet.geo:
+                card = sheet.cards[sheet.tier(usage.input_total)]
+                fee = Fraction(card.fee(usage), card.scale)
+                exact = (exact - fee) * US_FACTOR + fee
             return Charge(half_even(exact.numerator, exact.denominator), _told(sheet, sheet.name))
         if sheet.tokenless:
             return UnknownPrice(provider, model)
@@ -141,8 +145,9 @@ class PriceBook:
         sheet = self._lookup(provider, model, at, context, change)
         if sheet is None:
             return UnknownPrice(provider, model)
-        factor = US_FACTOR if geo == "us" and sheet.geo else 1
-        return {name: unit * factor for name, unit in sheet.cards[sheet.tier(input_tokens)].each().items()}
+        factor = US_FACTOR if geo == "us" and sheet.geo else Fraction(1)
+        each = sheet.cards[sheet.tier(input_tokens)].each()
+        return {name: unit if name == SEARCHES else unit * factor for name, unit in each.items()}
 
     def model_ids(self) -> tuple[str, ...]:
         """Every model that the list has a price for, as its provider calls it; sorted, each once."""
@@ -266,10 +271,13 @@ def _told(sheet: Sheet, source: str) -> str:
 
 def _with_units(sheet: Sheet, usage: Usage, units: Mapping[str, int]) -> Fraction | None:
     """The exact price in nano-dollars; None where the counts contradict each other: then the tokens alone are priced."""
-    try:
-        return sheet.with_units(usage, units)
-    except ValueError:
-        return None
+    drawn = {name: count for name, count in units.items() if name.startswith("output_")}
+    for told in (units, drawn) if drawn else (units,):
+        try:
+            return sheet.with_units(usage, told)
+        except ValueError:
+            continue
+    return None
 
 
 def unknown_price(usage: Usage, *, input_per_million: int, output_per_million: int) -> int:

@@ -25,7 +25,7 @@ ATTRIBUTES = (
     "session", "api_key", "account", "project", "billing",
 )  # fmt: skip
 _KNOWN = frozenset(ATTRIBUTES)
-PLAN, PERSONAL = "subscription", "personal"
+PLAN, OVERAGE, PERSONAL = "subscription", "overage", "personal"
 """Billing words. A plan's calls cost nothing and draw on budgets with `counts: value` alone, at list price; of personal ones
 `billing.personal` says it."""
 BILLINGS = ("metered", "subscription", "overage", "gateway", "personal")

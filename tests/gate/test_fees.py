@@ -51,6 +51,7 @@ async def test_a_fee_without_a_price_is_flagged(tmp_path):
         ("openai", "gpt-5.1", {"service_tier": "a, secret"}, "at the plain price: service_tier=other"),
         ("anthropic", "claude-sonnet-4-6", {"service_tier": "priority"}, "at the plain price: service_tier=priority"),
         ("anthropic", "claude-sonnet-4-6", {"processing": "batch"}, ""),
+        ("aws", "us.amazon.nova-pro-v1:0", {"speed": "optimized"}, "at the plain price: speed=optimized"),
         ("anthropic", "claude-opus-4-1", {"processing": "batch"}, "at the plain price: processing=batch"),
     ],
 )
@@ -67,3 +68,22 @@ async def test_units_without_a_price_are_not_free(tmp_path, units):
     row = await row_of(tmp_path, Part(Usage(), units=units))
     assert row["basis"] != "reported"
     assert row["cost_nanos"] > 0
+
+
+@pytest.mark.parametrize(
+    ("model", "usage", "units", "dollars_listed"),
+    [
+        ("gemini-2.5-flash-image", Usage(10, output_tokens=1290), {"output_image_tokens": 1290}, 0.038703),
+        ("gemini-3-pro-image", Usage(10, output_tokens=1120), {"output_image_tokens": 1120}, 0.13442),
+        # What was shown contradicts the input: what was drawn is priced all the same.
+        ("gemini-2.5-flash-image", Usage(10, output_tokens=1290),
+         {"output_image_tokens": 1290, "input_image_tokens": 7, "input_video_tokens": 7}, 0.038703),
+        ("gemini-2.5-flash", Usage(0, 100_000, output_tokens=0), {"cache_audio_read_tokens": 100_000}, 0.01),
+        ("gemini-2.5-flash", Usage(2_000, 1_000, output_tokens=0, input_audio_tokens=1_000),
+         {"input_image_tokens": 500, "cache_image_read_tokens": 0}, 0.00133),
+    ],
+)  # fmt: skip
+async def test_googles_media_have_prices_of_their_own(tmp_path, model, usage, units, dollars_listed):
+    """As genai-prices reads such an answer: images that were made, and audio that was cached."""
+    row = await row_of(tmp_path, Part(usage, units=units), "google", model)
+    assert (row["basis"], row["cost_nanos"], row["flags"]) == ("reported", dollars(dollars_listed), "")

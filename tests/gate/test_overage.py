@@ -48,6 +48,19 @@ async def test_what_is_beyond_a_plan_is_charged(tmp_path: Path) -> None:
     assert {row["basis"] for row in rows} == {"estimated"}
 
 
+async def test_an_error_beyond_a_plan_costs_nothing(tmp_path: Path) -> None:
+    """Its head may say so, too: the account is known as past its plan, and the row is no charge."""
+    async with house(tmp_path, policy(budget(1.0))) as place:
+        call = seat()
+        await place.gate.hold(call)
+        place.gate.sent(call.call_id)
+        place.gate.settle(call.call_id, Reading(free=True, final=True, overage=True), end(status=429))
+        row = place.rows.calls()[0]
+        later = await turn(place, seat(), None)
+    assert (row["cost_nanos"], "beyond the plan" in str(row["flags"])) == (0, False)
+    assert later["billing"] == "overage"
+
+
 async def test_a_spent_budget_stops_what_is_beyond_a_plan(tmp_path: Path) -> None:
     """And nothing that the plan includes."""
     async with house(tmp_path, policy(budget(0.005))) as place:

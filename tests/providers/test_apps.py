@@ -308,6 +308,41 @@ def test_claude_ai_says_when_a_seat_is_past_its_plan(event: dict[str, Any], over
 
 
 @pytest.mark.parametrize(
+    ("said", "overage"),
+    [
+        ({}, None),
+        ({"status": "allowed", "overage-status": "allowed"}, False),
+        ({"status": "allowed", "overage-status": "allowed", "overage-in-use": "true"}, True),
+        ({"status": "rejected", "overage-status": "allowed", "overage-in-use": "false"}, False),
+        ({"status": "rejected", "overage-status": "allowed_warning"}, True),
+        ({"status": "rejected", "overage-status": "rejected"}, False),
+        ({"status": "rejected"}, False),
+    ],
+)
+def test_anthropic_says_when_a_token_is_past_its_plan(said: dict[str, str], overage: bool | None) -> None:
+    """In an answer's head, whole or streamed, and whatever becomes of its body."""
+    limits = {f"anthropic-ratelimit-unified-{name}": value for name, value in said.items()}
+    for kind in ("application/json", "text/event-stream"):
+        headers = CaseInsensitive({"content-type": kind, **limits})
+        assert DIALECTS["anthropic-messages"].reader(Ask(), 200, headers).close().overage is overage
+
+
+@pytest.mark.parametrize(
+    ("speed", "key", "billing"),
+    [
+        ("fast", "sk-ant-oat01-x", "overage"),
+        ("standard", "sk-ant-oat01-x", "subscription"),
+        ("fast", "sk-ant-api03-x", "metered"),
+    ],
+)
+def test_no_plan_includes_fast_mode(speed: str, key: str, billing: str) -> None:
+    """It is paid from credits, so budgets are asked about it."""
+    body = json.dumps({"model": "claude-opus-5", "speed": speed, "max_tokens": 9}).encode()
+    asked = DIALECTS["anthropic-messages"].ask(head(authorization=f"Bearer {key}"), body)
+    assert asked.billing == billing
+
+
+@pytest.mark.parametrize(
     ("body", "continues", "conversation", "opaque"),
     [
         ({"previous_response_id": "resp_1"}, "resp_1", None, True),

@@ -183,6 +183,26 @@ def test_the_tier_of_an_invocation_stands_in_its_head(tier: str | None) -> None:
     assert asks.service_tier == tier
 
 
+@pytest.mark.parametrize(("latency", "speed"), [("optimized", "optimized"), ("standard", None), (None, None)])
+def test_low_latency_is_a_speed(latency: str | None, speed: str | None) -> None:
+    """As asked for, and as it was served: AWS falls back to standard, at standard's price. In heads and bodies."""
+    said = {"performanceConfig": {"latency": latency}} if latency else {}
+    field = {"x-amzn-bedrock-performanceconfig-latency": latency} if latency else {}
+    counts = {"inputTokens": 9, "outputTokens": 1, "totalTokens": 10}
+    answer = json.dumps({"usage": counts, **said}).encode()
+    assert CONVERSE.ask(head(path="/model/amazon.nova-pro-v1:0/converse"), json.dumps(said).encode()).speed == speed
+    assert INVOKE.ask(head(path="/model/amazon.nova-pro-v1:0/invoke", **field), b"{}").speed == speed
+    metadata = frame({":event-type": "metadata", ":message-type": "event"}, answer)
+    counters = {"x-amzn-bedrock-input-token-count": "9", "x-amzn-bedrock-output-token-count": "1"}
+    for dialect, fields, body in (
+        (CONVERSE, {"content-type": "application/json"}, answer),
+        (CONVERSE, {"content-type": "application/vnd.amazon.eventstream"}, metadata),
+        (INVOKE, {"content-type": "application/json", **field, **counters}, b"{}"),
+    ):
+        reading = read(dialect.reader(Ask(model="amazon.nova-pro-v1:0"), 200, CaseInsensitive(fields)), [body])
+        assert [part.context for part in reading.parts] == [{"speed": speed} if speed else {}]
+
+
 @pytest.mark.parametrize("prefix", ["", "/openai"])
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/responses"])
 def test_openais_apis_on_the_runtime_cost_money(prefix: str, path: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,7 @@ from spendgate.providers.gemini import Gemini
 from spendgate.providers.gemini_usage import PROVISIONED
 from spendgate.providers.interface import Ask, Head, Kind, Notice
 from spendgate.providers.registry import Registry
+from spendgate.providers.stated import FEES
 from spendgate.usage import Usage
 
 ALL = Registry.build(Everything())
@@ -65,6 +67,10 @@ def test_what_is_asked() -> None:
     assert not asked({"tools": [{"functionDeclarations": []}]}).loops
     assert asked({"tools": [{"googleSearch": {}}]}).searches_max is None
     assert asked({"tools": [{"a_tool_of_tomorrow": {}}]}).loops
+    beside = {"functionDeclarations": [{"name": "f"}]}
+    for kind in ("googleSearch", "enterpriseWebSearch", "retrieval", "mcpServers", "parallelAiSearch", "of_tomorrow"):
+        assert asked({"tools": [beside | {kind: {}}]}).loops
+        assert not asked({"tools": [beside | {kind: None}]}).loops
     assert asked({"contents": [{"parts": [{"inlineData": {"data": ""}}]}]}).opaque_input
     assert asked({"cachedContent": "cachedContents/x"}).opaque_input
     for routing in ({"manualMode": {"modelName": "gemini-3-pro"}}, {"manual_mode": {"model_name": "gemini-3-pro"}}):
@@ -91,6 +97,12 @@ def test_code_assist() -> None:
     ):
         assert reading.final
         assert reading.parts[0].usage == Usage(input_tokens=17, output_tokens=7, reasoning_tokens=3)
+        assert reading.flags == ()
+    used = {"consumedCredits": [{"creditType": "GOOGLE_ONE_AI", "creditAmount": "42"}], "remainingCredits": []}
+    paid = json.dumps({"response": said, "traceId": "t", **used}).encode()
+    assert fed(CodeAssist(), paid, stream=False).flags == ("credits=42",)
+    later = b'data: {"consumedCredits":[{"creditType":"GOOGLE_ONE_AI","creditAmount":"1"}]}\n\n'
+    assert fed(CodeAssist(), b"data: " + paid + b"\n\n" + later, stream=True).flags == ("credits=43",)
 
 
 def test_prepaid_searches_audio_and_a_missing_count() -> None:
@@ -107,6 +119,76 @@ def test_prepaid_searches_audio_and_a_missing_count() -> None:
     assert PROVISIONED in reading.flags
     expected = Usage(60, 40, output_tokens=25, reasoning_tokens=5, input_audio_tokens=30, web_searches=2)
     assert reading.parts[0].usage == expected
+
+
+QUERIES = {"webSearchQueries": ["a", "b", "", "b"]}
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize(
+    ("model", "grounded", "searches", "flags"),
+    [
+        ("gemini-2.5-flash", QUERIES, 1, ()),
+        ("gemini-2.5-flash", {"webSearchQueries": [""]}, 0, ()),
+        ("gemini-2.0-flash-001", QUERIES, 1, ()),
+        ("gemini-3-flash-preview", QUERIES, 2, ()),
+        ("gemini-20-pro", QUERIES, 2, ()),
+        ("gemini-2.5-flash", {"groundingChunks": [{"web": {}}, {"maps": {"placeId": "p"}}]}, 0, (FEES,)),
+        ("gemini-2.5-flash", {"googleMapsWidgetContextToken": "w"}, 0, (FEES,)),
+        ("gemini-3.1-flash-image", QUERIES | {"imageSearchQueries": ["c"]}, 2, (FEES,)),
+        ("gemini-3.1-flash-image", {"imageSearchQueries": [], "groundingChunks": [{"web": {}}]}, 0, ()),
+    ],
+)
+def test_fees_of_grounding(
+    model: str, grounded: dict[str, Any], searches: int, flags: tuple[str, ...], stream: bool
+) -> None:
+    """Up to Gemini 2.5 a grounded prompt is billed, from Gemini 3 on each query; Maps and image search have no listed price."""
+    answer = {
+        "candidates": [{"finishReason": "STOP", "groundingMetadata": grounded}], "modelVersion": model,
+        "usageMetadata": {"promptTokenCount": 9, "candidatesTokenCount": 4, "totalTokenCount": 13},
+    }  # fmt: skip
+    wire = json.dumps(answer).encode()
+    reading = fed(Gemini(), b"data: " + wire + b"\n\n" if stream else wire, stream=stream)
+    assert (reading.parts[0].usage.web_searches or 0, reading.flags, reading.final) == (searches, flags, True)
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_what_a_long_answer_was_grounded_in_is_unknown(stream: bool) -> None:
+    """Its ends alone are kept, so that its row says that fees are missing: where Google could search."""
+    answer = {
+        "candidates": [{"content": {"parts": [{"inlineData": {"data": "A" * 2_000_000}}]}, "finishReason": "STOP",
+                        "groundingMetadata": QUERIES}],
+        "usageMetadata": {"promptTokenCount": 9, "candidatesTokenCount": 4, "totalTokenCount": 13},
+    }  # fmt: skip
+    wire = json.dumps(answer).encode()
+    ask = Ask(searches_max=None)
+    reading = fed(Gemini(), b"data: " + wire + b"\n\n" if stream else wire, stream=stream, ask=ask)
+    assert (reading.flags, reading.parts[0].usage.output_tokens) == ((FEES,), 4)
+    if not stream:
+        assert fed(Gemini(), wire, stream=False).flags == ()
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize(("image", "video", "audio"), [("IMAGE", "VIDEO", "AUDIO"), (2, 3, 4), ("DOCUMENT", 3, 4)])
+def test_media_stand_apart(image: str | int, video: str | int, audio: str | int, stream: bool) -> None:
+    """What has a price of its own: images made and shown, video, cached audio; never more than the whole."""
+    answer = {
+        "candidates": [{"finishReason": "STOP"}],
+        "usageMetadata": {
+            "promptTokenCount": 1000, "cachedContentTokenCount": 400, "candidatesTokenCount": 1300, "totalTokenCount": 2300,
+            "promptTokensDetails": [{"modality": image, "tokenCount": 500}, {"modality": video, "tokenCount": 100},
+                                    {"modality": audio, "tokenCount": 300}],
+            "cacheTokensDetails": [{"modality": image, "tokenCount": 50}, {"modality": audio, "tokenCount": 200}],
+            "candidatesTokensDetails": [{"modality": image, "tokenCount": 1290}, {"modality": "TEXT", "tokenCount": 10}],
+        },
+    }  # fmt: skip
+    wire = json.dumps(answer).encode()
+    part = fed(Gemini(), b"data: " + wire + b"\n\n" if stream else wire, stream=stream).parts[0]
+    assert part.usage == Usage(600, 400, output_tokens=1300, input_audio_tokens=100)
+    assert part.units == {
+        "cache_audio_read_tokens": 200, "output_image_tokens": 1290, "input_image_tokens": 500,
+        "cache_image_read_tokens": 50, "input_video_tokens": 100, "cache_video_read_tokens": 0,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("stream", [True, False])

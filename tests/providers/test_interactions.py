@@ -12,6 +12,7 @@ from providers.test_corpus import CORPUS, Everything
 from spendgate.providers.interactions import Interactions
 from spendgate.providers.interface import Ask, Kind, Notice
 from spendgate.providers.registry import Registry
+from spendgate.providers.stated import FEES
 from spendgate.usage import Usage
 
 ALL = Registry.build(Everything())
@@ -102,7 +103,9 @@ def test_what_is_counted() -> None:
         "grounding_tool_count": grounded,
         "input_tokens_by_modality": spoken,
     }
-    part = fed(Interactions(), json.dumps(answer(usage=usage, service_tier="flex")).encode(), stream=False).parts[0]
+    reading = fed(Interactions(), json.dumps(answer(usage=usage, service_tier="flex")).encode(), stream=False)
+    assert reading.flags == (FEES,)  # for Maps
+    part = reading.parts[0]
     assert part.usage == Usage(
         input_tokens=71,
         cache_read_tokens=40,
@@ -112,6 +115,13 @@ def test_what_is_counted() -> None:
         input_audio_tokens=30,
     )
     assert part.context == {"service_tier": "flex"}
+    drawn = {
+        **COUNTS,
+        "grounding_tool_count": grounded[:1],
+        "output_tokens_by_modality": [{"modality": "image", "tokens": 7}],
+    }
+    reading = fed(Interactions(), json.dumps(answer(usage=drawn)).encode(), stream=False)
+    assert (reading.parts[0].units, reading.flags) == ({"output_image_tokens": 7}, ())
 
 
 def test_a_stream_counts_on_its_way() -> None:

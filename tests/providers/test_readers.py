@@ -9,6 +9,7 @@ import tracemalloc
 import pytest
 
 from providers.feeding import JSON, STREAM, fed, pieces, read
+from spendgate.providers.anthropic_usage import CREDITED
 from spendgate.providers.dialects import DIALECTS
 from spendgate.providers.headers import CaseInsensitive
 from spendgate.providers.interface import Ask, Reading
@@ -261,3 +262,32 @@ def test_a_whole_answer_with_a_count_that_cannot_be_read_is_not_final(dialect: s
 def test_openai_counts_are_disjoint(found: dict[str, object], expected: Usage) -> None:
     """Cached input and reasoning are counted once, wherever a host puts them; a missing count is not a zero."""
     assert usage_of(found) == expected
+
+
+@pytest.mark.parametrize(
+    ("credit", "writes", "flags"),
+    [
+        ({"status": {"type": "redeemed"}}, 9, (CREDITED,)),
+        ({"status": {"type": "redeemed"}}, 0, ()),
+        ({"status": {"type": "not_applied", "reason": "expired"}}, 9, ()),
+        (None, 9, ()),
+    ],
+)
+def test_a_redeemed_credit_is_told(credit: object, writes: int, flags: tuple[str, ...]) -> None:
+    """How many of the cache writes cost less stands nowhere, so they are counted as they are, and the row says so."""
+    split = {"ephemeral_5m_input_tokens": writes, "ephemeral_1h_input_tokens": 0}
+    usage = {"input_tokens": 1, "output_tokens": 1, "cache_creation_input_tokens": writes, "cache_creation": split}
+    whole = {
+        "id": "m",
+        "model": "x",
+        "content": [],
+        "stop_reason": "end_turn",
+        "usage": usage | {"fallback_credit": credit},
+    }
+    start = {"type": "message_start", "message": {"id": "m", "model": "x", "usage": usage}}
+    last = {"output_tokens": 1, "fallback_credit": credit}
+    end = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": last}
+    wire = b"".join(b"data: " + json.dumps(each).encode() + b"\n\n" for each in (start, end, {"type": "message_stop"}))
+    messages = DIALECTS["anthropic-messages"]
+    for reading in (fed(messages, json.dumps(whole).encode(), stream=False), fed(messages, wire, stream=True)):
+        assert (reading.flags, reading.final, reading.parts[0].usage.writes) == (flags, True, writes)

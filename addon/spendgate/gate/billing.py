@@ -26,7 +26,7 @@ from spendgate.usage import Usage
 
 FEES = {"storage_searches": "file_search"}
 """Fees beside tokens, by genai-prices' usage key, as the providers' own items are called."""
-TIERS = frozenset({"priority", "flex", "scale", "fast", "ultrafast", "batch", "provisioned", "on_demand"})
+TIERS = frozenset({"priority", "flex", "scale", "fast", "ultrafast", "batch", "provisioned", "on_demand", "optimized"})
 """Words of an answer that a flag may repeat; any other text of a provider's is not for the ledger."""
 
 DEPLOYING = frozenset({"azure"})

@@ -16,12 +16,12 @@ from msgspec.structs import replace
 from spendgate.gate import accounts, shares
 from spendgate.gate.billing import Bill, EstimateUsage, bill, item_of
 from spendgate.gate.ending import Ending
-from spendgate.gate.overage import FLAG, OVERAGE
+from spendgate.gate.overage import FLAG
 from spendgate.gate.past import NAMED
 from spendgate.ledger.interface import Settlement
 from spendgate.model_names import family
 from spendgate.pricing import PriceBook
-from spendgate.selector import PLAN
+from spendgate.selector import OVERAGE, PLAN
 from spendgate.standing import Hold, Scope
 from spendgate.usage import Usage
 from spendgate.written import written
@@ -62,18 +62,19 @@ def _settlement(ending: Ending, prices: PriceBook, estimate: EstimateUsage) -> t
         return _free(ending, "failed"), None
     ending = _on_its_account(ending)
     reading = ending.reading
+    if reading.free:
+        if not reading.output_bytes and not any(part.usage.output_tokens for part in reading.parts):
+            return _free(ending, ending.state, reading.flags), None
+        # Output that was seen is billed, whatever its reader says of the call.
+        reading = replace(reading, free=False)
     if reading.overage and ending.asked.terms.billing == PLAN:
         # Its row said `subscription` before anybody knew; what it costs counts all the same.
         counting = ending.asked.terms.metered(OVERAGE)
         since = ending.since.metered(OVERAGE) if ending.since is not None else None
         ending = replace(ending, asked=replace(ending.asked, terms=counting), since=since)
         reading = replace(reading, flags=(*reading.flags, FLAG))
+    if reading is not ending.reading:
         ending = replace(ending, reading=reading)
-    if reading.free:
-        if not reading.output_bytes and not any(part.usage.output_tokens for part in reading.parts):
-            return _free(ending, ending.state, reading.flags), None
-        # Output that was seen is billed, whatever its reader says of the call.
-        ending = replace(ending, reading=replace(reading, free=False))
     priced = bill(ending.asked, ending.reading, prices, ending.booked_ms, estimate)
     if _warmed_up(ending, priced):
         return _free(ending, "free", ending.reading.flags), None

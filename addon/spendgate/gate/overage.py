@@ -1,7 +1,8 @@
 """Accounts of a flat plan that are past what it includes, as their provider says in its answers: their calls cost money.
 
-claude.ai tells it with each answer (`message_limit.overageInUse`, facts/wire-formats.md 8): the answer that says so first is
-charged, and flagged; calls of that account after it are `overage` from their hold on, until an answer says that it is over.
+claude.ai tells it with each answer (`message_limit.overageInUse`, facts/wire-formats.md 8), Anthropic's API in the head of each
+answer to a plan's token (`readers.from_headers`): the answer that says so first is charged, and flagged; calls of that account
+after it are `overage` from their hold on, until an answer says that it is over.
 """
 
 from __future__ import annotations
@@ -13,9 +14,8 @@ from msgspec.structs import replace
 
 from spendgate.gate.interface import Intent
 from spendgate.providers.interface import Reading
-from spendgate.selector import PLAN
+from spendgate.selector import OVERAGE, PLAN
 
-OVERAGE: Final = "overage"
 FLAG: Final = "beyond the plan"
 """Flag of a call whose row says `subscription` and that was charged all the same."""
 KEPT_MAX: Final = 1_024

@@ -17,6 +17,7 @@ from spendgate.providers.other_models import NAMING, TOOL, others
 from spendgate.providers.readers import BodyReader
 from spendgate.providers.refusals import anthropic_cut, anthropic_error, anthropic_refusal
 from spendgate.providers.shapes import COUNT, FLAG, LONG_TEXT, PRESENT, TEXT, Fields, Shape, cap, items, record
+from spendgate.selector import OVERAGE, PLAN
 
 _REQUEST: Final = Shape(
     model=TEXT,
@@ -29,13 +30,14 @@ _REQUEST: Final = Shape(
     mcp_servers=items(record(type=TEXT)),
     context_management=record(edits=items(record(type=TEXT))),
     container=PRESENT,
+    thread=record(type=TEXT, previous_message_id=TEXT),
     **NAMING,
 )
 _REQUEST_SCAN: Final = Scanner(
     _REQUEST,
     (
         "model", "max_tokens", "stream", "service_tier", "speed", "metadata", "tools", "mcp_servers",
-        "context_management", "container", *NAMING,
+        "context_management", "container", "thread", *NAMING,
     ),
     marks=rb'(cache_control)"|ttl"\s*:\s*"(1h)"|type"\s*:\s*"(image|document|container_upload)"|(file_id)"',
 )  # fmt: skip
@@ -92,13 +94,20 @@ def _ask(head: Head, body: bytes, scan: Scan) -> Ask:
     edits = (found.get("context_management") or {}).get("edits") or []
     hosted = [tool for tool in tools if _hosted(tool.get("type"))]
     own = sum(1 for tool in tools if tool.get("type") not in (None, "custom"))
+    # The provider keeps the conversation, and bills all of it; its name is that of the answer which this request goes on from.
+    thread = found.get("thread") or {}
+    before = thread.get("previous_message_id")
+    kept = before is not None or thread.get("type") not in (None, "create")
+    if found.get("speed") == "fast" and said["billing"] == PLAN:
+        # No plan includes fast mode: it is paid from credits from the first token on (facts/wire-formats.md 1b).
+        said["billing"] = OVERAGE
     compacts = any(((edit or {}).get("type") or "").startswith("compact") for edit in edits)
     return Ask(
         model=found.get("model"),
         also=others(found, hosted),
         streamed=bool(found.get("stream")),
         text_bytes=len(body) + (TOOLS_BYTES if tools else 0) + TOOL_BYTES * own,
-        opaque_input=bool(scan.marks & _OPAQUE),
+        opaque_input=kept or bool(scan.marks & _OPAQUE),
         context_window=_LONG_WINDOW if "context-1m" in (head.headers.get("anthropic-beta") or "").lower() else None,
         output_tokens_max=cap(found.get("max_tokens")),
         service_tier=found.get("service_tier"),
@@ -107,6 +116,7 @@ def _ask(head: Head, body: bytes, scan: Scan) -> Ask:
         searches_max=_searches(hosted),
         # Each of these makes the provider sample again and bill the input again, as often as it sees fit.
         loops=bool(hosted or compacts or any(found.get(name) for name in ("mcp_servers", "fallbacks", "container"))),
+        continues=before,
         **said,
     )
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from spendgate.providers.anthropic_usage import SPLIT_ASSUMED, USAGE, Counts
+from spendgate.providers.anthropic_usage import USAGE, Counts
 from spendgate.providers.copilot_usage import COPILOT_USAGE, copilot_cost_nanos
 from spendgate.providers.interface import Headers, Part, Reading
 from spendgate.providers.jsonscan import Scanner
@@ -61,7 +61,7 @@ def answer_of(reading: Reading, found: Fields, ttl: str | None) -> Reading:
         ended=True,
         free=free,
         stated_cost_nanos=None if free else _stated(found, counts),
-        flags=(*reading.flags, SPLIT_ASSUMED) if counts.assumed else reading.flags,
+        flags=(*reading.flags, *counts.flags),
     )
 
 
@@ -154,5 +154,5 @@ class Stream(EventReader):
             return
         self._counts.report(usage)
         self.current = replace(self.current, parts=self._counts.parts(self.current.model))
-        if self._counts.assumed:
-            self.flag(SPLIT_ASSUMED)
+        for flag in self._counts.flags:
+            self.flag(flag)

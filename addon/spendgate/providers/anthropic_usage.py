@@ -31,11 +31,15 @@ USAGE: Final = record(
     inference_geo=TEXT,
     speed=TEXT,
     iterations=items(record(type=TEXT, model=TEXT, **_COUNTS)),
+    fallback_credit=record(status=record(type=TEXT)),
     **STATED,
 )
 ITERATIONS_MAX: Final = 1024
 """Samplings of one answer that are looked at; of more it is an estimate. A megabyte holds 300,000 of nothing."""
 SPLIT_ASSUMED: Final = "split of cache writes assumed"
+CREDITED: Final = "fallback credit: cache writes at their full price"
+"""Flag of a retry that redeemed a refusal's credit: Anthropic bills those of its cache writes that the refusing model had cached
+as reads, and no answer says how many these are (anthropic 2.10, beta `fallback_credit_token`)."""
 
 
 @dataclass(slots=True)
@@ -56,6 +60,14 @@ class Counts:
     """Whether there were more samplings than are looked at."""
     assumed: bool = False
     """Whether a split of cache writes was assumed."""
+    credited: bool = False
+    """Whether a fallback credit was redeemed."""
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """What of these counts is not exact."""
+        told = ((self.assumed, SPLIT_ASSUMED), (self.credited and self.usage.writes, CREDITED))
+        return tuple([flag for said, flag in told if said])
 
     def report(self, found: Fields) -> None:
         """Overlay one `usage` object."""
@@ -64,6 +76,8 @@ class Counts:
         self.geo = found.get("inference_geo") or self.geo
         self.speed = found.get("speed") or self.speed
         self.stated = stated_nanos(found)
+        credit = (found.get("fallback_credit") or {}).get("status") or {}
+        self.credited = self.credited or credit.get("type") == "redeemed"
         if found.get("iterations"):
             each = [one for one in found["iterations"] if one is not None]
             self.iterations = tuple(

@@ -20,11 +20,13 @@ from msgspec.structs import replace
 from spendgate.providers.anthropic import AnthropicMessages
 from spendgate.providers.base import BaseDialect
 from spendgate.providers.bedrock_answers import (
+    LATENCY_HEADER,
     TIER_HEADER,
     ConverseStream,
     InvokeDocument,
     InvokeStream,
     converse_answer,
+    speed_of,
 )
 from spendgate.providers.bedrock_errors import bedrock_cut, bedrock_error, bedrock_refusal
 from spendgate.providers.bedrock_usage import CONVERSE_ANSWER, CONVERSE_ANSWER_SCAN
@@ -44,14 +46,18 @@ _CONVERSE: Final = Shape(
     inferenceConfig=record(maxTokens=COUNT),
     toolConfig=record(tools=items(record(systemTool=PRESENT))),
     serviceTier=record(type=TEXT),
+    performanceConfig=record(latency=TEXT),
     additionalModelRequestFields=PRESENT,
     promptVariables=PRESENT,
 )
 _CONVERSE_SCAN: Final = Scanner(
     _CONVERSE,
-    ("inferenceConfig", "toolConfig", "serviceTier", "additionalModelRequestFields", "promptVariables"),
+    (
+        "inferenceConfig", "toolConfig", "serviceTier", "performanceConfig", "additionalModelRequestFields",
+        "promptVariables",
+    ),
     marks=rb'(cachePoint|cache_control)"|ttl"\s*:\s*"(1h)"|(image|document|video|audio|s3Location)"\s*:',
-)
+)  # fmt: skip
 _OPAQUE: Final = frozenset({b"image", b"document", b"video", b"audio", b"s3Location", ESCAPED})
 
 
@@ -108,6 +114,7 @@ class BedrockInvoke(_Bedrock):
             model=model_of(head.path),
             streamed=head.path.rstrip("/").endswith("-stream"),
             service_tier=head.headers.get(TIER_HEADER) or said.service_tier,
+            speed=speed_of(head.headers.get(LATENCY_HEADER)) or said.speed,
         )
         if "anthropic." in (asked.model or ""):
             return asked
@@ -146,6 +153,7 @@ class BedrockConverse(_Bedrock):
             if found.get("additionalModelRequestFields")
             else cap((found.get("inferenceConfig") or {}).get("maxTokens")),
             service_tier=(found.get("serviceTier") or {}).get("type"),
+            speed=speed_of((found.get("performanceConfig") or {}).get("latency")),
             cache_ttl="1h" if cached and hour else "5m" if cached else None,
             loops=any(tool and tool.get("systemTool") for tool in tools or []),
             **sender(head),

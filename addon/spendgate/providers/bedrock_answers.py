@@ -12,11 +12,11 @@ from msgspec.structs import replace
 from spendgate.errors import WireError
 from spendgate.model_names import hides_model
 from spendgate.providers.anthropic import AnthropicMessages
-from spendgate.providers.bedrock_usage import CONVERSE_USAGE, METRICS, converse_usage, header_usage, metrics_usage
+from spendgate.providers.bedrock_usage import CONVERSE_ANSWER, METRICS, converse_usage, header_usage, metrics_usage
 from spendgate.providers.eventstream import Frame, FrameReader
 from spendgate.providers.interface import Ask, Headers, Part, Reading
 from spendgate.providers.readers import from_headers
-from spendgate.providers.shapes import TEXT, Fields, Shape, record
+from spendgate.providers.shapes import Fields, Shape
 from spendgate.providers.streams import text_bytes, tightened
 from spendgate.usage import NO_USAGE, Usage
 
@@ -24,10 +24,12 @@ _CLAUDE: Final = AnthropicMessages()
 _DIFFER: Final = "AWS's counters differ from the model's own"
 TIER_HEADER: Final = "x-amzn-bedrock-service-tier"
 """InvokeModel's `serviceTier`, in a request's head and in its answer's (botocore 1.44.8): `priority`, `flex`, `reserved`."""
+LATENCY_HEADER: Final = "x-amzn-bedrock-performanceconfig-latency"
+"""How InvokeModel is asked to serve, and in its answer's head how it did."""
+_OPTIMIZED: Final = "optimized"
 _ASSUMED: Final = "a region's price assumed"
 _CHUNK: Final = Shape(**{"amazon-bedrock-invocationMetrics": METRICS})
 _WRAPPED: Final = b'"bytes":"'
-_METADATA: Final = Shape(usage=CONVERSE_USAGE, serviceTier=record(type=TEXT))
 _TEXTS: Final = tuple(f'"{name}":"'.encode() for name in ("text", "input", "generation", "outputText", "content"))
 
 
@@ -39,6 +41,9 @@ def converse_answer(reading: Reading, found: Fields, ask: Ask) -> Reading:
     counts = converse_usage(usage, ask.cache_ttl)
     tier = (found.get("serviceTier") or {}).get("type")
     context = {"service_tier": tier} if tier and tier != "default" else {}
+    speed = speed_of((found.get("performanceConfig") or {}).get("latency"))
+    if speed is not None:
+        context["speed"] = speed
     return replace(reading, model=ask.model, parts=(Part(counts, ask.model, context),), final=counts.known, ended=True)
 
 
@@ -71,22 +76,34 @@ def counted(reading: Reading, aws: Usage, ask: Ask) -> Reading:
     return replace(reading, parts=(part,), flags=flags, free=False, final=after.known, ended=True)
 
 
-def tiered(reading: Reading, tier: str | None) -> Reading:
-    """With the tier that served it in its prices' context. A head names it, since the model's own body is passed on."""
-    if tier in (None, "", "default"):
+def speed_of(latency: str | None) -> str | None:
+    """The speed in prices' words: AWS bills what it served for low latency at rates of their own, which no list has."""
+    return _OPTIMIZED if latency == _OPTIMIZED else None
+
+
+def served_as(headers: Headers) -> dict[str, str]:
+    """The tier and speed that served InvokeModel, as prices' context. A head names them: the model's own body is passed on."""
+    tier, speed = headers.get(TIER_HEADER), speed_of(headers.get(LATENCY_HEADER))
+    context = {} if tier in (None, "", "default") else {"service_tier": str(tier)[:32]}
+    return context if speed is None else context | {"speed": speed}
+
+
+def tiered(reading: Reading, context: dict[str, str]) -> Reading:
+    """With what served it (`served_as`) in its prices' context."""
+    if not context:
         return reading
-    parts = tuple(replace(part, context={**part.context, "service_tier": str(tier)[:32]}) for part in reading.parts)
+    parts = tuple(replace(part, context={**part.context, **context}) for part in reading.parts)
     return replace(reading, parts=parts)
 
 
 class InvokeDocument:
     """Reads InvokeModel's answer: Claude's body, and the counters in the headers, which is all there is for other models."""
 
-    __slots__ = ("_ask", "_aws", "_body", "_tier")
+    __slots__ = ("_ask", "_aws", "_body", "_served")
 
     def __init__(self, headers: Headers, ask: Ask) -> None:
         self._ask = ask
-        self._tier = headers.get(TIER_HEADER)
+        self._served = served_as(headers)
         self._aws = header_usage(headers, ask.cache_ttl)
         if self._aws.input_tokens is not None and self._aws.output_tokens is None:
             # An embedding: AWS counts its input alone, and there is no output.
@@ -99,11 +116,11 @@ class InvokeDocument:
 
     def reading(self) -> Reading:
         """What the head told."""
-        return tiered(counted(self._body.reading(), self._aws, self._ask), self._tier)
+        return tiered(counted(self._body.reading(), self._aws, self._ask), self._served)
 
     def close(self) -> Reading:
         """The whole."""
-        return tiered(counted(self._body.close(), self._aws, self._ask), self._tier)
+        return tiered(counted(self._body.close(), self._aws, self._ask), self._served)
 
 
 class _Frames(ABC):
@@ -167,7 +184,7 @@ class ConverseStream(_Frames):
     def event(self, kind: str, payload: bytes) -> None:
         """Read one event."""
         if kind == "metadata":
-            self.current = converse_answer(self.current, _METADATA.read(payload), self.ask)
+            self.current = converse_answer(self.current, CONVERSE_ANSWER.read(payload), self.ask)
         elif kind == "contentBlockDelta":
             self.output_bytes += text_bytes(tightened(payload), _TEXTS)
 
@@ -178,7 +195,7 @@ class InvokeStream(_Frames):
     def __init__(self, headers: Headers, ask: Ask) -> None:
         super().__init__(headers, ask)
         self._model = _CLAUDE.events(ask, headers)
-        self._tier = headers.get(TIER_HEADER)
+        self._served = served_as(headers)
 
     def event(self, kind: str, payload: bytes) -> None:
         """Read one event."""
@@ -196,7 +213,7 @@ class InvokeStream(_Frames):
     def reading(self) -> Reading:
         """What has been read so far; output is counted by the reader of Claude's events and, for others, here."""
         own = self._model.reading().output_bytes
-        return tiered(replace(self.current, output_bytes=own + self.output_bytes), self._tier)
+        return tiered(replace(self.current, output_bytes=own + self.output_bytes), self._served)
 
 
 def _unwrapped(payload: bytes) -> bytes:

@@ -21,8 +21,10 @@ CONVERSE_USAGE: Final = record(
     cacheWriteInputTokens=COUNT,
     cacheDetails=items(record(ttl=TEXT, inputTokens=COUNT)),
 )
-CONVERSE_ANSWER: Final = Shape(usage=CONVERSE_USAGE, serviceTier=record(type=TEXT))
-CONVERSE_ANSWER_SCAN: Final = Scanner(CONVERSE_ANSWER, ("usage", "serviceTier"))
+CONVERSE_ANSWER: Final = Shape(
+    usage=CONVERSE_USAGE, serviceTier=record(type=TEXT), performanceConfig=record(latency=TEXT)
+)
+CONVERSE_ANSWER_SCAN: Final = Scanner(CONVERSE_ANSWER, ("usage", "serviceTier", "performanceConfig"))
 METRICS: Final = record(
     inputTokenCount=COUNT,
     outputTokenCount=COUNT,

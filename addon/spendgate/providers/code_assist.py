@@ -29,15 +29,18 @@ from spendgate.providers.interface import Ask, Claim, Head, Headers, Reader, Rea
 from spendgate.providers.jsonscan import WHOLE_BYTES_MAX, Scan, Scanner
 from spendgate.providers.jsonwalk import value_of
 from spendgate.providers.readers import BodyReader
-from spendgate.providers.shapes import PRESENT, TEXT, Fields, Shape, record
+from spendgate.providers.shapes import PRESENT, TEXT, WORD, Fields, Shape, items, record
 from spendgate.providers.sse import Oversized
 
 _INNER: Final = {**REQUEST, "session_id": TEXT, "sessionId": TEXT}
 _INNER_SCAN: Final = Scanner(Shape(**_INNER), _INNER)
 _OUTER: Final = Shape(model=TEXT, project=TEXT, user_prompt_id=TEXT, request=record(**_INNER))
-_ENVELOPE: Final = Shape(response=record(**ANSWER), traceId=TEXT, error=PRESENT)
-_ENVELOPE_SCAN: Final = Scanner(_ENVELOPE, (*ANSWER_KEYS, "traceId"))
+_CREDITS: Final = items(record(creditType=TEXT, creditAmount=WORD))
+_ENVELOPE: Final = Shape(response=record(**ANSWER), traceId=TEXT, error=PRESENT, consumedCredits=_CREDITS)
+_ENVELOPE_SCAN: Final = Scanner(_ENVELOPE, (*ANSWER_KEYS, "traceId", "consumedCredits"))
 _OPENING: Final = b'{"response":{'
+_CONSUMED: Final = b'"consumedCredits"'
+_DIGITS_MAX: Final = 12
 
 
 class CodeAssist(Gemini):
@@ -90,16 +93,39 @@ def _opened(found: Fields) -> Fields:
 
 
 def _answer(reading: Reading, found: Fields) -> Reading:
-    return answer(reading, _opened(found))
+    return _paid(answer(reading, _opened(found)), _credits(found))
+
+
+def _credits(found: Fields) -> int:
+    """The credits that a piece says it took: a plan has some, and more can be bought, which no answer tells apart."""
+    amounts = [(each or {}).get("creditAmount") or "" for each in found.get("consumedCredits") or []]
+    return sum([int(each) for each in amounts if each.isdecimal() and len(each) <= _DIGITS_MAX])
+
+
+def _paid(reading: Reading, credits_used: int) -> Reading:
+    """The Reading, flagged with the credits that it took: what one costs stands on no wire."""
+    return replace(reading, flags=(*reading.flags, f"credits={credits_used}")) if credits_used else reading
 
 
 class _Stream(Stream):
-    """Reads a streamed answer, each piece in its envelope."""
+    """Reads a streamed answer, each piece in its envelope, with the credits that it took."""
+
+    marks = (*Stream.marks, _CONSUMED)
+    telling = (*Stream.telling, _CONSUMED)
+    _used = 0
+
+    def reading(self) -> Reading:
+        """What has been read so far."""
+        return _paid(super().reading(), self._used)
 
     def fields(self, data: bytes) -> Fields:
         """The members of one piece."""
-        return _opened(_ENVELOPE.read(data))
+        return self._piece(_ENVELOPE.read(data))
 
     def ends(self, event: Oversized) -> Fields:
         """The members of one piece that was too long to keep."""
-        return _opened(_ENVELOPE_SCAN.read_ends(event.head, event.tail, _OPENING))
+        return self._piece(_ENVELOPE_SCAN.read_ends(event.head, event.tail, _OPENING))
+
+    def _piece(self, found: Fields) -> Fields:
+        self._used += _credits(found)
+        return _opened(found)

@@ -11,7 +11,6 @@ from collections.abc import Generator
 from typing import Final
 
 from msgspec.structs import replace
-from pydantic_core import core_schema
 
 from spendgate.errors import WireError
 from spendgate.providers.base import BaseDialect, asked_also
@@ -23,9 +22,11 @@ from spendgate.providers.gemini_usage import (
     PREPAID,
     PROVISIONED,
     USAGE,
+    fees,
     is_report,
     price_context,
     searches,
+    units_of,
     usage_of,
 )
 from spendgate.providers.interface import Answer, Ask, Head, Headers, Notice, Part, Reader, Reading
@@ -33,8 +34,21 @@ from spendgate.providers.jsonarray import BetweenElements, Elements
 from spendgate.providers.jsonscan import ESCAPED, Scan, Scanner
 from spendgate.providers.readers import BodyReader, FreeReader, is_events, is_open
 from spendgate.providers.repeated import names_at
-from spendgate.providers.shapes import FACTOR, PRESENT, TEXT, UNREADABLE, WORD, Fields, Shape, cap, items, record
+from spendgate.providers.shapes import (
+    FACTOR,
+    MEMBERS,
+    PRESENT,
+    TEXT,
+    UNREADABLE,
+    WORD,
+    Fields,
+    Shape,
+    cap,
+    items,
+    record,
+)
 from spendgate.providers.sse import Oversized
+from spendgate.providers.stated import FEES
 from spendgate.providers.streams import EventReader
 from spendgate.usage import Usage
 
@@ -52,25 +66,11 @@ _CONFIG: Final = record(
     maxOutputTokens=FACTOR, max_output_tokens=FACTOR, candidateCount=FACTOR, candidate_count=FACTOR,
     routingConfig=_ROUTING, routing_config=_ROUTING,
 )  # fmt: skip
-_TOOLS: Final = ("googleSearch", "googleSearchRetrieval", "urlContext", "codeExecution", "fileSearch", "googleMaps")
-# Inside a record a missing member is to stay missing.
-_GIVEN: Final = core_schema.nullable_schema(PRESENT)
-_TOOL: Final = record(
-    functionDeclarations=_GIVEN,
-    function_declarations=_GIVEN,
-    google_search=_GIVEN,
-    google_search_retrieval=_GIVEN,
-    url_context=_GIVEN,
-    code_execution=_GIVEN,
-    file_search=_GIVEN,
-    google_maps=_GIVEN,
-    **dict.fromkeys(_TOOLS, _GIVEN),
-)
 _DECLARED: Final = frozenset({"functionDeclarations", "function_declarations"})
 REQUEST: Final = {
     "generationConfig": _CONFIG,
     "generation_config": _CONFIG,
-    "tools": items(_TOOL),
+    "tools": items(MEMBERS),
     "serviceTier": TEXT,
     "service_tier": TEXT,
 }
@@ -125,8 +125,15 @@ class Gemini(BaseDialect):
 
     def document(self, ask: Ask, headers: Headers) -> Reader:
         """A reader of one JSON answer."""
-        generates = ask.output_tokens_max != 0
-        return BodyReader(headers, _ANSWER, _ANSWER_SCAN, lambda reading, found: answer(reading, found, generates))
+        generates, hosted = ask.output_tokens_max != 0, ask.searches_max is None
+
+        def read(reading: Reading, found: Fields) -> Reading:
+            made = answer(reading, found, generates)
+            # Of a long answer, an image's, candidates are not read, and what searched for it is unknown.
+            unread = hosted and found.get("candidates") is None and not found.get("promptFeedback")
+            return replace(made, flags=(*made.flags, FEES)) if unread else made
+
+        return BodyReader(headers, _ANSWER, _ANSWER_SCAN, read)
 
     def refusal(self, notice: Notice, tool: str | None, *, strict: bool = False) -> Answer:
         """A refusal in Google's error shape."""
@@ -201,14 +208,16 @@ def answer(reading: Reading, found: Fields, generates: bool = True) -> Reading:
     if usage is None or not is_report(usage):
         return replace(reading, flags=(*reading.flags, "an answer without usage"))
     counts = usage_of(usage, generates=generates)
-    part = part_of(counts, model, usage, searches(found.get("candidates") or []))
-    flags = (*reading.flags, PROVISIONED) if prepaid(usage) else reading.flags
+    candidates = found.get("candidates") or []
+    part = part_of(counts, model, usage, searches(candidates, model))
+    flags = (*reading.flags, *fees(candidates), *((PROVISIONED,) if prepaid(usage) else ()))
     return replace(reading, parts=(part,), final=counts.known, flags=flags)
 
 
 def part_of(counts: Usage, model: str | None, usage: Fields, asked: int | None) -> Part:
     """One sampling with the web searches that it `asked` for."""
-    return Part(counts.overlaid(Usage(web_searches=asked)), model, price_context(usage))
+    searched = counts.overlaid(Usage(web_searches=asked))
+    return Part(searched, model, price_context(usage), units=units_of(usage, counts))
 
 
 def prepaid(usage: Fields) -> bool:
@@ -219,13 +228,16 @@ def prepaid(usage: Fields) -> bool:
 _TELLING: Final = (b'"finishReason"', b'"groundingMetadata"', b'"promptFeedback"', b'"error"')
 """In pieces that say more than how far it has come."""
 _COUNTS: Final = b'TokenCount"'
+_GROUNDED: Final = b'"groundingMetadata"'
+"""Of a piece whose ends alone were kept it is not read, so that its fees are unknown."""
 
 
 class Stream(EventReader):
     """Reads a streamed answer, of events or as an array."""
 
-    marks = (b'"usageMetadata"', *_TELLING)
+    marks: tuple[bytes, ...] = (b'"usageMetadata"', *_TELLING)
     texts = (b"text", b"code")
+    telling: tuple[bytes, ...] = _TELLING
 
     def __init__(self, headers: Headers, *, array: bool = False) -> None:
         super().__init__(headers)
@@ -246,7 +258,7 @@ class Stream(EventReader):
 
     def event(self, data: bytes) -> bool:
         """Read one piece; one that only counts further is kept until somebody looks, or the next one takes its place."""
-        if self.current.parts and not any(data.find(mark) >= 0 for mark in _TELLING):
+        if self.current.parts and not any(data.find(mark) >= 0 for mark in self.telling):
             if data.find(_COUNTS) >= 0:
                 self._passed = data, self.output_bytes
             return False
@@ -258,6 +270,8 @@ class Stream(EventReader):
         """Read the ends of a piece, where its counts stand: an image is such a long one."""
         self._catch_up()
         self._read_piece(self.ends(event), self.output_bytes)
+        if event.tail.find(_GROUNDED) >= 0:
+            self.flag(FEES)
         return True
 
     def reading(self) -> Reading:
@@ -286,7 +300,9 @@ class Stream(EventReader):
         blocked = (found.get("promptFeedback") or {}).get("blockReason")
         if blocked or any(each and each.get("finishReason") for each in candidates):
             self._finished = True
-        self._searches = max(filter(None, (self._searches, searches(candidates))), default=self._searches)
+        self._searches = max(filter(None, (self._searches, searches(candidates, model))), default=self._searches)
+        for flag in fees(candidates):
+            self.flag(flag)
         usage = found.get("usageMetadata")
         if usage is not None and is_report(usage):
             counts = usage_of(usage)

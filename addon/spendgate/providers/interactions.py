@@ -15,13 +15,14 @@ from spendgate.providers.base import BaseDialect
 from spendgate.providers.client import sender
 from spendgate.providers.gemini import TOOLS_BYTES
 from spendgate.providers.gemini_errors import google_cut, google_error, google_refusal
-from spendgate.providers.gemini_usage import price_context, usage_of
+from spendgate.providers.gemini_usage import price_context, units_of, usage_of
 from spendgate.providers.interface import Answer, Ask, Head, Headers, Notice, Part, Reader, Reading, ResultReader
 from spendgate.providers.jsonscan import Scan, Scanner
 from spendgate.providers.readers import BodyReader
 from spendgate.providers.results import NoResults, OneResult
 from spendgate.providers.shapes import COUNT, FACTOR, FLAG, PRESENT, TEXT, Fields, Shape, cap, items, record
 from spendgate.providers.sse import Oversized
+from spendgate.providers.stated import FEES
 from spendgate.providers.streams import EventReader
 from spendgate.usage import Usage
 
@@ -38,6 +39,7 @@ _REQUEST: Final = {
 _MARKS: Final = rb'(data|uri|cached_content|continuation_token|environment)"\s*:'
 """Input that is packed, or that Google has already."""
 _FUNCTION: Final = "function"
+_SEARCH: Final = "google_search"
 
 _BY_MODALITY: Final = items(record(modality=TEXT, tokens=COUNT))
 _NAMES: Final = {
@@ -133,7 +135,11 @@ def _read(reading: Reading, found: Fields) -> Reading:
         flags = (*reading.flags, "an answer without usage") if over and not free else reading.flags
         return replace(reading, final=free, free=free, flags=flags)
     part = _part(usage, model, found.get("service_tier"))
-    return replace(reading, parts=(part,), final=over and part.known)
+    # The list has a price for searches alone: Maps and retrieval are billed, too.
+    tools = {row.get("type") for row in usage.get("grounding_tool_count") or [] if row and row.get("count")}
+    unpriced = tools - {_SEARCH} and FEES not in reading.flags
+    flags = (*reading.flags, FEES) if unpriced else reading.flags
+    return replace(reading, parts=(part,), final=over and part.known, flags=flags)
 
 
 def _part(usage: Fields, model: str | None, tier: str | None) -> Part:
@@ -144,9 +150,13 @@ def _part(usage: Fields, model: str | None, tier: str | None) -> Part:
         said[listed] = [
             {"modality": (row.get("modality") or "").upper(), "tokenCount": row.get("tokens")} for row in rows
         ]
-    grounded = [row for row in usage.get("grounding_tool_count") or [] if row and row.get("type") == "google_search"]
+    grounded = [row for row in usage.get("grounding_tool_count") or [] if row and row.get("type") == _SEARCH]
     searches = sum(row.get("count") or 0 for row in grounded) if grounded else None
-    return Part(usage_of(said).overlaid(Usage(web_searches=searches)), model, price_context({"serviceTier": tier}))
+    counts = usage_of(said)
+    return Part(
+        counts.overlaid(Usage(web_searches=searches)), model, price_context({"serviceTier": tier}),
+        units=units_of(said, counts),
+    )  # fmt: skip
 
 
 class _Stream(EventReader):

@@ -170,8 +170,8 @@ class Part(Struct, frozen=True):
     geo: str | None = None
     """Anthropic's `inference_geo`: `us` costs 1.1 times."""
     units: Mapping[str, int] = field(default_factory=dict)
-    """What `Usage` has no place for, by genai-prices' usage key: `input_image_tokens` and `output_image_tokens` (part of the
-    tokens), `input_characters`, `storage_searches`; and `audio_ms`, the milliseconds of audio that was listened to.
+    """What `Usage` has no place for, by genai-prices' usage key: `input_image_tokens`, `output_image_tokens` and their
+    kin (part of the tokens), `input_characters`, `storage_searches`; and `audio_ms`, the milliseconds of audio listened to.
     """
 
     @property

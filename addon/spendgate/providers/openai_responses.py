@@ -35,6 +35,7 @@ _REQUEST: Final = Shape(
     conversation=NAMED,
     prompt=PRESENT,
     reasoning=record(mode=TEXT),
+    multi_agent=record(enabled=FLAG),
     tools=items(record(type=TEXT, **TOOL)),
     **NAMING,
 )
@@ -50,7 +51,7 @@ REQUEST_SCAN: Final = Scanner(
     _REQUEST,
     (
         "model", "stream", "max_output_tokens", "max_tool_calls", "service_tier", "background", "generate",
-        "previous_response_id", "conversation", "prompt", "reasoning", "tools", *NAMING,
+        "previous_response_id", "conversation", "prompt", "reasoning", "multi_agent", "tools", *NAMING,
     ),
     marks=rb'type"\s*:\s*"(input_image|input_file|input_audio|computer_screenshot|item_reference)"|(file_id)"|'
     + _REFERENCE,
@@ -117,6 +118,7 @@ def ask_of(head: Head, body: bytes, scan: Scan) -> Ask:
     before, conversation = found.get("previous_response_id"), found.get("conversation")
     refers = stored or bool(before or conversation)
     kept = conversation if isinstance(conversation, str) else None
+    agents = found.get("multi_agent")
     return Ask(
         model=found.get("model"),
         also=others(found, hosted),
@@ -128,8 +130,12 @@ def ask_of(head: Head, body: bytes, scan: Scan) -> Ask:
         cache_ttl="write",
         searches_max=found.get("max_tool_calls") if searches else 0,
         # The provider runs these itself and bills the input again at each round, a stored prompt may bring some that are not
-        # seen here, and a model; `pro` samples several times.
-        loops=bool(hosted) or stored or (found.get("reasoning") or {}).get("mode") == "pro",
+        # seen here, and a model; `pro` samples several times, and so do agents of its own, as many as they see fit
+        # (openai-python 3.50, beta MultiAgent: "no fixed limit").
+        loops=bool(hosted)
+        or stored
+        or (found.get("reasoning") or {}).get("mode") == "pro"
+        or (agents is not None and agents.get("enabled") is not False),
         background=bool(found.get("background")),
         continues=before if isinstance(before, str) else kept,
         conversation=kept,

@@ -25,9 +25,29 @@ REQUEST_ID_HEADERS: Final = ("request-id", "x-request-id", "apim-request-id", "x
 ACCOUNT_HEADERS: Final = ("anthropic-organization-id", "openai-organization")
 
 
+PLAN_STATUS: Final = "anthropic-ratelimit-unified-status"
+"""Anthropic's word on a plan's limits, in answers to a plan's token alone (facts/wire-formats.md 1b)."""
+_IN_USE: Final = "anthropic-ratelimit-unified-overage-in-use"
+_OVERAGE: Final = "anthropic-ratelimit-unified-overage-status"
+
+
 def from_headers(headers: Headers) -> Reading:
     """What a response's head alone tells."""
-    return Reading(request_id=_first(headers, REQUEST_ID_HEADERS), account=_first(headers, ACCOUNT_HEADERS))
+    status = headers.get(PLAN_STATUS)
+    return Reading(
+        request_id=_first(headers, REQUEST_ID_HEADERS),
+        account=_first(headers, ACCOUNT_HEADERS),
+        overage=None if status is None else _past_plan(status, headers),
+    )
+
+
+def _past_plan(status: str, headers: Headers) -> bool:
+    """Whether the account pays for what goes beyond its plan: by the header that says so, since Claude Code 2.1.206; before
+    it, where the plan's own limit rejects and overage is allowed (`isUsingOverage` of the events of Claude Code)."""
+    said = headers.get(_IN_USE)
+    if said is not None:
+        return said == "true"
+    return status == "rejected" and (headers.get(_OVERAGE) or "").startswith("allowed")
 
 
 def _first(headers: Headers, names: tuple[str, ...]) -> str | None:

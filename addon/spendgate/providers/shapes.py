@@ -74,6 +74,10 @@ LONG_TEXT: Final = _lenient(schema.str_schema(strict=True, max_length=8192))
 FLAG: Final = _lenient(schema.bool_schema(strict=True))
 PRESENT: Final = schema.with_default_schema(schema.none_schema(), default=True, on_error="default")
 """True for anything but null."""
+GIVEN: Final = schema.nullable_schema(PRESENT)
+"""The same inside a record, where a missing member is to stay missing."""
+MEMBERS: Final = _lenient(schema.dict_schema(schema.str_schema(), GIVEN))
+"""An object by the names of its members, each with True for anything but null; where names that nobody knows yet matter."""
 
 
 NAMED: Final = schema.with_default_schema(
