@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from gate.world import Hold, budget, costing, end, house, intent, policy, used
 from spendgate.providers.interface import Head, Reading
@@ -130,6 +131,42 @@ async def test_under_ceiling_counted_input_costs_no_more_than_the_ceiling(tmp_pa
         row = await run(place, used(final=False, input_tokens=2_500, output_tokens=1), HUNG_UP)
 
         assert (row["basis"], row["cost_nanos"]) == ("ceiling", row["ceiling_nanos"])
+
+
+@pytest.mark.parametrize("how", [end(), HUNG_UP], ids=["complete", "hung up"])
+@pytest.mark.parametrize("hold", (Hold.EXPECTED, Hold.CEILING))
+async def test_an_estimate_passes_no_window_and_no_bound(tmp_path, hold, how):
+    """Of a long body that is only referred to or packed no more is input than the model can take, and the call costs no more."""
+    async with house(tmp_path, policy(budget(100.0, hold=hold))) as place:
+        row = await run(place, Reading(output_bytes=300_000), how, text_bytes=8_000_000, opaque_input=True)
+
+        assert row["input_tokens"] == 200_000
+        assert row["cost_nanos"] <= row["ceiling_nanos"] == 200_000 * 5_000 + 1_000 * 25_000
+
+
+@pytest.mark.parametrize(
+    ("model", "cost"),
+    [
+        pytest.param("whisper-1", 360_000_000 // 3, id="by the hour"),
+        pytest.param("gpt-4o-transcribe", 12_000 * 6_000 + 1_000 * 10_000, id="by tokens"),
+    ],
+)
+@pytest.mark.parametrize("how", [end(), HUNG_UP], ids=["complete", "hung up"])
+async def test_a_recording_without_counts_is_charged_by_how_long_it_is(tmp_path, model, cost, how):
+    """Twenty minutes, written down as plain text: not the bytes of the file."""
+    async with house(tmp_path, policy(budget(100.0))) as place:
+        call = intent(
+            model=model, text_bytes=19_200_000, output_max=None, opaque_input=True,
+            packed_bytes=19_200_000, packed_tokens=12_000, audio_ms=1_200_000,
+        )  # fmt: skip
+        call = replace(call, route=replace(call.route, provider="openai", dialect="openai-transcriptions"))
+        await place.gate.hold(call)
+        place.gate.sent(call.call_id)
+        place.gate.settle(call.call_id, Reading(output_bytes=3_000), how)
+        (row,) = place.rows.calls()
+
+        least = cost if how.complete or model == "whisper-1" else row["ceiling_nanos"]
+        assert (row["basis"], row["cost_nanos"]) == ("estimated" if least == cost else "ceiling", least)
 
 
 QUEUED = b"""{"id": "resp_1", "object": "response", "created_at": 1, "status": "queued", "background": true, "error": null,

@@ -104,6 +104,16 @@ def test_the_weaker_of_both_readings_holds(body: str, expected: dict[str, object
     assert seen == expected
 
 
+def test_the_files_of_a_form_hold_no_keys() -> None:
+    """Whatever of one looks like a key that stands twice: its model is read, and nothing else."""
+    kind = {"content-type": "multipart/form-data; boundary=b"}
+    parts = (b'name="model"\r\n\r\nwhisper-1', b'name="file"; filename="a"\r\n\r\n\x00"n"\xff"n":"stream""stream"')
+    body = b"".join(b"--b\r\nContent-Disposition: form-data; " + part + b"\r\n" for part in parts) + b"--b--\r\n"
+    asked = Head("POST", "llm.acme.example", "/v1/audio/transcriptions", "", CaseInsensitive(kind))
+    ask = at_once(cased.asking(DIALECTS["openai-transcriptions"], asked, body))
+    assert (ask.model, ask.also, ask.streamed) == ("whisper-1", (), False)
+
+
 def test_what_is_weaker_is_symmetric_but_for_the_model() -> None:
     """No field is taken from one side alone that bounds a call."""
     one = Ask(model="a", text_bytes=3, output_tokens_max=5, cache_ttl="1h", searches_max=2, speed="fast")

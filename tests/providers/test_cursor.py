@@ -121,6 +121,14 @@ def test_each_turn_of_a_stream_counts() -> None:
     assert not open_turn.final
 
 
+def test_turns_beyond_those_that_are_told_apart_count_too() -> None:
+    """However many turns a stream has, their sum is that of all; the row says that not all stand by themselves."""
+    reading = answered(AGENT, *[ended(f1=10 + turn, f2=7, f3=4) for turn in range(100)])
+    total = sum([part.usage for part in reading.parts], Usage())
+    assert (total.input_tokens, total.cache_read_tokens, total.output_tokens) == (6 * 100 + 4950, 400, 700)
+    assert (len(reading.parts), reading.final, reading.flags) == (64, True, ("more turns than are told apart",))
+
+
 @pytest.mark.parametrize("end", [b"", ended(), ended(f1=10)])
 def test_without_counts_it_is_an_estimate(end: bytes) -> None:
     """Builds that count nothing, or not all: from what was sent and received, at least what the screen counted."""

@@ -191,6 +191,66 @@ def test_a_deployment_is_found_however_its_path_is_spelled(path: str) -> None:
     assert OWN.route(head("POST", f"{path}/chat/completions", "acme.openai.azure.com")).model == "gpt4"
 
 
+M, X, R, E = "bedrock-mantle.us-east-1.api.aws", "aws-external-anthropic.us-east-1.api.aws", "openrouter.ai", "api.x.ai"
+Z, L, C = "acme.openai.azure.com", "llm.acme.example", "claude.acme.example"
+
+
+@pytest.mark.parametrize(
+    ("method", "host", "path", "dialect"),
+    [
+        ("GET", Z, "/openai/v1/responses/resp_1", "openai-responses"),
+        ("GET", Z, "/openai/responses/resp_1", "openai-responses"),
+        ("POST", Z, "/openai/v1/responses/resp_1/cancel", "openai-responses"),
+        ("GET", Z, "/openai/files/file-1/content", "openai-batches"),
+        ("GET", Z, "/openai/v1/files/file-1/content", "openai-batches"),
+        ("GET", Z, "/anthropic/v1/messages/batches/b/results", "anthropic-batches"),
+        ("GET", L, "/team-a/v1/responses/resp_1", "openai-responses"),
+        ("GET", L, "/v1/files/file-1/content", "openai-batches"),
+        ("GET", C, "/v1/messages/batches/b/results", "anthropic-batches"),
+        ("GET", M, "/v1/responses/resp_1", "openai-responses"),
+        ("POST", M, "/openai/v1/responses/resp_1/cancel", "openai-responses"),
+        ("GET", "bedrock-runtime.us-east-1.amazonaws.com", "/openai/v1/responses/resp_1", "openai-responses"),
+        ("GET", X, "/v1/messages/batches/b/results", "anthropic-batches"),
+        ("GET", R, "/api/v1/responses/resp_1", "openai-responses"),
+        ("GET", E, "/v1/responses/resp_1", "openai-responses"),
+        ("GET", E, "/v1/chat/deferred-completion/f15c", "chat-deferred"),
+    ],
+)
+def test_what_is_read_back_is_a_result_wherever_it_was_ordered(method: str, host: str, path: str, dialect: str) -> None:
+    """Also beyond the vendors' own hosts: what leaves in the background is charged its bound until its counts are read."""
+    route = (OWN if host in (Z, L, C) else ALL).route(head(method, path, host))
+    assert (route.kind, route.dialect) == (Kind.RESULT, dialect)
+    assert hasattr(DIALECTS[dialect], "results")
+
+
+@pytest.mark.parametrize(
+    ("host", "path", "dialect", "model"),
+    [
+        (Z, "/openai/deployments/draw/images/generations", "openai-images", "draw"),
+        (Z, "/openai/v1/images/edits", "openai-images", None),
+        (Z, "/openai/deployments/ear/audio/transcriptions", "openai-transcriptions", "ear"),
+        (Z, "/openai/deployments/mouth/audio/speech", "openai-speech", "mouth"),
+        (Z, "/openai/v1/batches", "openai-batches", None),
+        (L, "/team-a/v1/audio/translations", "openai-transcriptions", None),
+        (C, "/v1/messages/batches", "anthropic-batches", None),
+        (X, "/v1/messages/batches", "anthropic-batches", None),
+    ],
+)
+def test_what_azure_and_gateways_have_beside_chat(host: str, path: str, dialect: str, model: str | None) -> None:
+    """Pictures, sound and batches, as the SDKs send them there."""
+    route = (OWN if host in (Z, L, C) else ALL).route(head("POST", path, host))
+    assert (route.kind, route.dialect, route.model) == (Kind.BILLABLE, dialect, model)
+
+
+def test_azure_speaks_realtime() -> None:
+    """Where the query may name a deployment in place of a model."""
+    for query, path in (("deployment=voice", "/openai/realtime"), ("model=voice", "/openai/v1/realtime")):
+        asked = replace(head("GET", path, Z, upgrade="websocket"), query=query)
+        route = OWN.route(asked)
+        assert (route.kind, route.websocket, route.dialect) == (Kind.BILLABLE, True, "openai-realtime")
+        assert DIALECTS[route.dialect].ask(asked, b"").model == "voice"
+
+
 def test_gateway_billing_and_free_paths() -> None:
     """The policy's word for billing goes with the route; token counts stay free on a policy's hosts."""
     assert OWN.route(head("POST", "/v1/chat/completions", "llm.acme.example")).billing == "gateway"
@@ -203,8 +263,8 @@ def test_gateway_billing_and_free_paths() -> None:
 @pytest.mark.parametrize(
     ("path", "kind"),
     [("/v1/messages", Kind.BILLABLE), ("/v1/chat/completions", Kind.BILLABLE), ("/embeddings", Kind.BILLABLE),
-     ("/responses", Kind.BILLABLE), ("/responses/compact", Kind.BILLABLE), ("/v1/images/generations", Kind.UNRECOGNIZED),
-     (":generateContent", Kind.UNRECOGNIZED), ("/v1/messages/batches", Kind.UNRECOGNIZED)],
+     ("/responses", Kind.BILLABLE), ("/responses/compact", Kind.BILLABLE), ("/v1/images/generations", Kind.BILLABLE),
+     (":generateContent", Kind.UNRECOGNIZED), ("/v1/messages/batches", Kind.BILLABLE), ("/v1/complete", Kind.UNRECOGNIZED)],
 )  # fmt: skip
 @pytest.mark.parametrize(
     "prefix",

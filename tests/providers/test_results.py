@@ -100,6 +100,25 @@ def body(number: int, text: str = "hi") -> dict[str, Any]:
     return {"id": f"batch_req_{number}", "custom_id": f"mine {number}", "response": response, "error": None}
 
 
+def test_a_deferred_chat_is_known_by_its_request() -> None:
+    """It is answered by an id alone, under which the answer is read: nothing while it is not there."""
+    chat = DIALECTS["openai-chat"]
+    ask = chat.ask(head(path="/v1/chat/completions"), b'{"model":"grok-4.5","messages":[],"deferred":true}')
+    ordered = chat.reader(ask, 200, JSON)
+    ordered.feed(b'{"request_id":"f15c"}')
+    assert (ask.background, ordered.close().response_id) == (True, "f15c")
+    path, usage = "/v1/chat/deferred-completion/f15c", {"prompt_tokens": 27, "completion_tokens": 48}
+    wire = json.dumps({"id": "c016", "model": "grok-4.5", "choices": [], "usage": usage}).encode()
+    assert (
+        given(reader("chat-deferred", path, JSON, 202), [b""])
+        == given(reader("chat-deferred", path, JSON), [b""])
+        == []
+    )
+    (result,) = given(reader("chat-deferred", path, JSON), pieces(wire, 3))
+    assert (result.key, result.awaited, result.reading.background) == ("response f15c", True, True)
+    assert result.reading.parts[0].usage.output_tokens == 48
+
+
 UNBILLED = [
     {"custom_id": "a", "result": {"type": "errored", "error": {"type": "invalid_request", "message": "x" * 90}}},
     {"custom_id": "b", "result": {"type": "expired"}, "more": "x" * 90},

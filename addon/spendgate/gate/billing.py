@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from spendgate.calibration import Factor
 from spendgate.gate.asked import Asked
 from spendgate.gate.terms import Terms
+from spendgate.listed_prices import AUDIO_MS
 from spendgate.model_names import family
 from spendgate.price_change import PriceChange
 from spendgate.pricing import Charge, PriceBook, UnknownPrice, unknown_price, utc
@@ -61,6 +62,8 @@ class Bill(Struct, frozen=True):
     """Its list price."""
     unpriced: tuple[str, ...] = ()
     """Flags of fees that the price list does not know."""
+    told_nanos: int = 0
+    """What the counts cost that the provider gave, without what is estimated."""
     factor: Factor | None = None
     """By what its estimate was multiplied; None: it was not, or nothing is estimated."""
 
@@ -74,23 +77,43 @@ class Bill(Struct, frozen=True):
 
 def bill(asked: Asked, reading: Reading, prices: PriceBook, booked_ms: int, estimate: EstimateUsage) -> Bill:
     """Price a reading, final or not; counts that it lacks are estimated, by the factor of its tool and model."""
-    parts = reading.parts
+    parts = _heard(asked.intent.ask, reading.parts)
     fees: tuple[str, ...] = ()
     if any(part.units for part in parts):
         parts = tuple(_priced_by(asked, part, reading, prices, booked_ms) for part in parts)
         fees = _fees(reading.parts, parts)
-    reported = reading.final and bool(parts) and all(part.known for part in parts)
+    reported = reading.final and bool(reading.parts) and all(part.known for part in (*reading.parts, *parts))
     factor = None if reported else asked.terms.factor
-    if not reported:
-        last = parts[-1] if parts else Part(Usage())
+    last = None if reported else parts[-1] if parts else Part(Usage())
+    if last is not None:
         usage = estimate(asked.intent.ask, replace(reading, parts=(last,)))
         if factor is not None:
             usage = factor.scaled(usage, last.usage)
-        parts = (*parts[:-1], replace(last, usage=usage))
+        parts = (*parts[:-1], replace(last, usage=_within(usage, last.usage, asked.bound_rates.context_window)))
     items = tuple([item_of(asked, part, reading, prices, booked_ms) for part in parts])
     nanos = sum([item.nanos for item in items])
     listed = sum([item.listed_nanos for item in items]) if asked.terms.changes else nanos
-    return Bill(items, nanos, reported, listed, (*fees, *_tiers(parts, items)), factor)
+    told = nanos
+    if last is not None:
+        told -= items[-1].nanos
+        told += item_of(asked, last, reading, prices, booked_ms).nanos if reading.parts else 0
+    return Bill(items, nanos, reported, listed, (*fees, *_tiers(parts, items)), told, factor)
+
+
+def _heard(ask: Ask, parts: tuple[Part, ...]) -> tuple[Part, ...]:
+    """The parts of an answer; of a recording that was written down without a count, how long it is: by that it may be billed."""
+    if ask.audio_ms is None or any(part.known or part.usage.input_tokens is not None for part in parts):
+        return parts
+    *whole, last = parts or (Part(Usage()),)
+    return (*whole, replace(last, units={**last.units, AUDIO_MS: ask.audio_ms}))
+
+
+def _within(usage: Usage, reported: Usage, window: int | None) -> Usage:
+    """An estimate whose input is no more than the model can take; what the provider itself has counted stands."""
+    if window is None or reported.input_tokens is not None or (usage.input_tokens or 0) <= window:
+        return usage
+    heard = usage.input_audio_tokens
+    return replace(usage, input_tokens=window, input_audio_tokens=None if heard is None else min(heard, window))
 
 
 def _fees(given: tuple[Part, ...], priced: tuple[Part, ...]) -> tuple[str, ...]:

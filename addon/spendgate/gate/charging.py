@@ -150,16 +150,25 @@ def _basis(ending: Ending, priced: Bill, prices: PriceBook) -> tuple[str, int, t
         return "reported", priced.nanos, flags
     counted = any(part.usage.input_tokens is not None for part in reading.parts)
     if ending.size.ceiling_nanos is not None and any(scope.hold is Hold.CEILING for scope, _ in ending.holds):
-        most = _unseen(ending, prices) if counted else ending.size.ceiling_nanos
-        return "ceiling", max(most, priced.nanos), (*flags, *((UNSEEN,) if counted else _uncounted(ending)))
+        if counted:
+            return "ceiling", max(_unseen(ending, prices), priced.nanos), (*flags, UNSEEN)
+        return "ceiling", max(ending.size.ceiling_nanos, priced.told_nanos), (*flags, *_uncounted(ending))
     if counted or (ending.end.complete and reading.output_bytes and not ending.asked.intent.ask.background):
-        return "estimated", priced.nanos, (*flags, priced.factor.flag) if priced.factor is not None else flags
-    cost = max(_usual(ending), priced.nanos)
+        cost = priced.nanos if counted else _possible(ending, priced)
+        return "estimated", cost, (*flags, priced.factor.flag) if priced.factor is not None else flags
+    cost = max(_usual(ending), _possible(ending, priced))
     return "ceiling" if cost == ending.size.ceiling_nanos else "estimated", cost, (*flags, *_uncounted(ending))
 
 
 def _uncounted(ending: Ending) -> tuple[str, ...]:
     return (UNCOUNTED, BACKGROUND) if ending.asked.intent.ask.background else (UNCOUNTED,)
+
+
+def _possible(ending: Ending, priced: Bill) -> int:
+    """An estimate of a call whose input was not counted, in nano-dollars: no more than the call can cost, nor less than what its
+    provider did count. Input that came after the call was decided is in no bound, and a call that no budget counts has none."""
+    ceiling = None if ending.reading.input_bytes else ending.size.ceiling_nanos
+    return min(priced.nanos, max(ceiling, priced.told_nanos)) if ceiling else priced.nanos
 
 
 def _unseen(ending: Ending, prices: PriceBook) -> int:

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from spendgate.attribution import Evidence
 from spendgate.errors import WireError
-from spendgate.providers.base import BaseDialect, asked_also
+from spendgate.providers.base import BaseDialect, asked_also, weighed
 from spendgate.providers.bedrock_errors import bedrock_cut, bedrock_error, bedrock_refusal
 from spendgate.providers.client import name_of, sender
 from spendgate.providers.eventstream import Frame, FrameReader
@@ -54,7 +54,7 @@ class AmazonQ(BaseDialect):
             if state is not None:
                 within = yield from _STATE_SCAN.steps(state)
                 scan = replace(scan, fields={**scan.fields, "conversationState": within.fields})
-        ask = self.asked(head, body, scan)
+        ask = yield from weighed(self.asked(head, body, scan), body)
         # The history repeats the model, so that most turns name it more than once.
         if ESCAPED in scan.marks or body.count(_MODEL_KEY) > 1:
             names = yield from names_at(body, *_MODEL)

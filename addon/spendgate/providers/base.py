@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from spendgate.providers.boundaries import BlankLines, Boundaries
 from spendgate.providers.interface import Answer, Ask, Head, Headers, Notice, Reader
 from spendgate.providers.jsonscan import Scan, Scanner, at_once
+from spendgate.providers.packed import packed
 from spendgate.providers.readers import FreeReader, is_events, is_open, served
 from spendgate.providers.refusals import openai_error, openai_refusal
 
@@ -18,6 +19,14 @@ def asked_also(ask: Ask, names: Iterable[str]) -> Ask:
     """`ask`, with these models that may be meant, too."""
     more = tuple(dict.fromkeys(name for name in names if name != ask.model and name not in ask.also))
     return replace(ask, also=(*ask.also, *more)) if more else ask
+
+
+def weighed(ask: Ask, body: bytes) -> Generator[None, None, Ask]:
+    """`ask`, with how much of its JSON is packed media, in steps."""
+    if not ask.opaque_input:
+        return ask
+    found = yield from packed(body)
+    return replace(ask, packed_bytes=found.size_bytes, packed_tokens=found.tokens) if found.size_bytes else ask
 
 
 class BaseDialect(ABC):
@@ -33,7 +42,7 @@ class BaseDialect(ABC):
     def asking(self, head: Head, body: bytes) -> Generator[None, None, Ask]:
         """What the request asks for, in steps of well under a millisecond."""
         scan = yield from self.request.steps(body)
-        return asked_also(self.asked(head, body, scan), scan.also)
+        return (yield from weighed(asked_also(self.asked(head, body, scan), scan.also), body))
 
     def reader(self, ask: Ask, status: int, headers: Headers) -> Reader:
         """A reader for the response."""

@@ -25,19 +25,20 @@ from spendgate.providers.socket_interface import SocketReader
 
 NAMES: Final = frozenset({
     "audio", "background", "best_of", "cache_control", "container", "content_policy_fallbacks", "context_management",
-    "context_window_fallbacks", "conversation", "edits", "fallbacks", "file_id", "generate", "id", "input_audio",
-    "max_completion_tokens", "max_output_tokens", "max_tokens", "max_tool_calls", "max_uses", "mcp_servers", "metadata", "mode",
-    "model", "models", "n", "parameters", "plugins", "preset", "previous_response_id", "prompt", "reasoning",
-    "search_parameters", "service_tier", "speed", "stream", "stream_options", "tools", "ttl", "type", "user_id",
+    "context_window_fallbacks", "conversation", "deferred", "edits", "fallbacks", "file_id", "generate", "id", "input",
+    "input_audio", "max_completion_tokens", "max_output_tokens", "max_tokens", "max_tool_calls", "max_uses", "mcp_servers",
+    "metadata", "mode", "model", "models", "n", "parameters", "plugins", "preset", "previous_response_id", "prompt", "reasoning",
+    "search_parameters", "service_tier", "speed", "stream", "stream_format", "stream_options", "tools", "ttl", "type", "user_id",
     "web_search_options",
 })  # fmt: skip
 """The keys that are looked at in a request, at any depth."""
 _BOUNDING: Final = frozenset({
-    "background", "best_of", "generate", "max_completion_tokens", "max_output_tokens", "max_tokens", "max_tool_calls", "n",
-    "service_tier", "speed", "stream",
+    "background", "best_of", "deferred", "generate", "max_completion_tokens", "max_output_tokens", "max_tokens", "max_tool_calls",
+    "n", "service_tier", "speed", "stream",
 })  # fmt: skip
 """Of these, those that say how much an answer may cost, in a word or a number."""
 _STEP_BYTES: Final = 128 * 1024
+_START_BYTES: Final = 64
 _KEY_BYTES_MAX: Final = 256
 _HITS_A_STEP: Final = 256
 # A string, behind a quote that is not escaped, with something that a letter in lower case may hide in, and its colon.
@@ -49,6 +50,8 @@ _TTLS: Final = (None, "5m", "1h", "write")
 def asking(dialect: Dialect, head: Head, body: bytes) -> Generator[None, None, Ask]:
     """As `Dialect.asking`, for a host whose parser is not known."""
     ask = yield from dialect.asking(head, body)
+    if body[:_START_BYTES].lstrip()[:1] != b"{":
+        return ask  # a form: its files hold whatever looks like a key
     folded = yield from in_lower_case(body)
     if folded is not None:
         ask = weaker(ask, (yield from dialect.asking(head, folded)))

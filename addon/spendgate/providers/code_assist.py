@@ -12,7 +12,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from spendgate.attribution import Evidence
-from spendgate.providers.base import asked_also
+from spendgate.providers.base import asked_also, weighed
 from spendgate.providers.client import name_of, sender
 from spendgate.providers.gemini import (
     ANSWER,
@@ -58,7 +58,7 @@ class CodeAssist(Gemini):
             if inner is not None:
                 within = yield from _INNER_SCAN.steps(inner)
                 scan = replace(scan, fields={**scan.fields, "request": within.fields})
-        ask = asked_also(self.asked(head, body, scan), scan.also)
+        ask = yield from weighed(asked_also(self.asked(head, body, scan), scan.also), body)
         return asked_also(ask, (yield from routed_also(body, scan, "request")))
 
     def asked(self, head: Head, body: bytes, scan: Scan) -> Ask:

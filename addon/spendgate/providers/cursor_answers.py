@@ -18,8 +18,9 @@ from spendgate.providers.protobuf import Bytes, Look, count, fields, text_bytes
 from spendgate.usage import Usage
 
 NO_COUNTS: Final = "turn ended without counts"
+MORE_TURNS: Final = "more turns than are told apart"
 _PARTS_MAX: Final = 64
-"""Turns of one stream that are told apart."""
+"""Turns of one stream that are told apart; later ones count with the last, in whose price tier their sum then is."""
 _TOKENS_MAX: Final = 10**7
 Sent = Callable[[], int]
 """Bytes of the request that came after it was decided."""
@@ -94,7 +95,9 @@ class AgentReader(TextReader):
         if len(self._turns) < _PARTS_MAX:
             self._turns = (*self._turns, Part(usage))
         else:
-            self.flag("more turns than are told apart")
+            *others, last = self._turns
+            self._turns = (*others, replace(last, usage=last.usage + usage))
+            self.flag(MORE_TURNS)
         self._tokens = self._told = self.output_bytes = 0
         self._moved = True
         self.current = replace(self.current, final=NO_COUNTS not in self.current.flags)

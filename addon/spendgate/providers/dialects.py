@@ -13,6 +13,7 @@ from spendgate.providers.claude_ai import ClaudeAI
 from spendgate.providers.code_assist import CodeAssist
 from spendgate.providers.cohere import CohereChat, CohereEmbed
 from spendgate.providers.cursor import Cursor
+from spendgate.providers.deferred import DeferredChat
 from spendgate.providers.enveloped import EnvelopedChat
 from spendgate.providers.gemini import Gemini
 from spendgate.providers.interactions import Interactions
@@ -32,6 +33,7 @@ DIALECTS: Final[dict[str, Dialect]] = {
         AnthropicMessages(),
         OpenAIChat(),
         EnvelopedChat(),
+        DeferredChat(),
         OpenAIResponses(),
         OpenAIEmbeddings(),
         AnthropicBatches(),

@@ -10,7 +10,11 @@ from spendgate.providers import multipart
 from spendgate.providers.base import OpenAIDialect
 from spendgate.providers.interface import Ask, Head, Notice
 from spendgate.providers.jsonscan import Scan
+from spendgate.providers.packed import PICTURE_BYTES_A_TOKEN, PICTURE_TOKENS_MAX
 from spendgate.providers.refusals import chat_cut
+
+_FIELDS_BYTES = 1_024
+"""What the fields beside its files, a prompt among them, are taken to be."""
 
 
 class FormDialect(OpenAIDialect):
@@ -23,7 +27,14 @@ class FormDialect(OpenAIDialect):
             return (yield from super().asking(head, body))
         form = yield from multipart.fields(kind, body)
         asked = {"model": form.get("model"), "stream": form.get("stream") == "true"}
-        return replace(self.asked(head, body, Scan(asked)), opaque_input=True)
+        return self.uploaded(replace(self.asked(head, body, Scan(asked)), opaque_input=True), body)
+
+    def uploaded(self, ask: Ask, body: bytes) -> Ask:
+        """`ask`, with what the form's files usually count as: pictures, of which the form is nearly all."""
+        size = max(0, len(body) - _FIELDS_BYTES)
+        files = max(1, body.count(b'filename="'))
+        tokens = min(size * 4 // (3 * PICTURE_BYTES_A_TOKEN), files * PICTURE_TOKENS_MAX)
+        return replace(ask, packed_bytes=size, packed_tokens=tokens)
 
     def cut(self, notice: Notice, response_id: str | None = None) -> bytes:
         """As for chat."""

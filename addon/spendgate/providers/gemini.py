@@ -13,7 +13,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from spendgate.errors import WireError
-from spendgate.providers.base import BaseDialect, asked_also
+from spendgate.providers.base import BaseDialect, asked_also, weighed
 from spendgate.providers.boundaries import Boundaries
 from spendgate.providers.client import sender
 from spendgate.providers.gemini_errors import google_cut, google_error, google_refusal
@@ -105,7 +105,8 @@ class Gemini(BaseDialect):
     def asking(self, head: Head, body: bytes) -> Generator[None, None, Ask]:
         """What the request asks for, in steps."""
         scan = yield from self.request.steps(body)
-        return asked_also(self.asked(head, body, scan), (yield from routed_also(body, scan)))
+        ask = yield from weighed(self.asked(head, body, scan), body)
+        return asked_also(ask, (yield from routed_also(body, scan)))
 
     def reader(self, ask: Ask, status: int, headers: Headers) -> Reader:
         """A reader for the response: of events, of an array that is streamed, or of one answer."""

@@ -101,6 +101,12 @@ class Ask(Struct, frozen=True):
     """Bytes of the request that can become input tokens; at most one token a byte."""
     opaque_input: bool = False
     """Input that is only referred to or packed (images, files, earlier response ids): only the context window bounds it."""
+    packed_bytes: int = 0
+    """The part of `text_bytes` that is media (pictures, documents, recordings), of which a byte is far less of a token."""
+    packed_tokens: int = 0
+    """What it usually counts as (`packed`): for estimates alone."""
+    audio_ms: int | None = None
+    """How long the recording is that is to be written down, as far as its head tells (`recordings`): for estimates alone."""
     context_window: int | None = None
     """The context window asked for, where a request can ask for a larger one than the model's own."""
     output_tokens_max: int | None = None

@@ -2,8 +2,9 @@
 
 A transcription says what it used: tokens, or the seconds that were listened to; as plain text or subtitles it says nothing.
 Speech comes as sound alone; it is billed by the characters that were asked for, or by tokens, which a stream of events gives at
-its end and sound does not: these are then estimated from the characters. What a recording costs does not show in its bytes, so
-that under `hold: ceiling` a transcription is unbounded where its model has no context window. Sources:
+its end and sound does not: these are then estimated from the characters. A transcription without counts is estimated by how long
+its recording is (`recordings`), which bounds nothing: the file may say anything, so that under `hold: ceiling` a transcription is
+unbounded where its model has no context window. Sources:
 facts/wire-formats.md 2.1; openai-python 3.54, types/audio.
 """
 
@@ -21,6 +22,7 @@ from spendgate.providers.form_dialect import FormDialect
 from spendgate.providers.interface import Ask, Head, Headers, Part, Reader, Reading
 from spendgate.providers.jsonscan import Scan, Scanner
 from spendgate.providers.readers import BodyReader, from_headers
+from spendgate.providers.recordings import in_form
 from spendgate.providers.shapes import COUNT, FLAG, TEXT, Fields, Shape, record
 from spendgate.providers.streams import EventReader
 from spendgate.usage import Usage
@@ -46,6 +48,8 @@ _LENGTH: Final = schema.with_default_schema(
 _SPEECH: Final = Shape(model=TEXT, input=_LENGTH, stream_format=TEXT)
 _SPEECH_SCAN: Final = Scanner(_SPEECH, ("model", "input", "stream_format"))
 NO_COUNTS: Final = "an answer without usage"
+TOKENS_A_SECOND: Final = 10
+"""Of sound that is heard: OpenAI gives $0.006 a minute for what costs $6 a million tokens in, and $10 out."""
 SPEECH_OUTPUT_BYTES: Final = 4
 """Of a character that is spoken, as `Reading.output_bytes`, of which three make a token. OpenAI gives $0.015 a minute for what
 costs $12 a million tokens: 1,250 a minute, in which some 900 characters are spoken. Expect it to be right within a factor of two.
@@ -67,12 +71,21 @@ class OpenAITranscriptions(FormDialect):
             **sender(head),
         )  # fmt: skip
 
+    def uploaded(self, ask: Ask, body: bytes) -> Ask:
+        """`ask`, with how long the form's recording is, and as what it is heard."""
+        heard_ms = in_form(body)
+        return replace(
+            ask, packed_bytes=len(body), packed_tokens=ceil(heard_ms * TOKENS_A_SECOND / 1000), audio_ms=heard_ms
+        )
+
     def events(self, ask: Ask, headers: Headers) -> Reader:
         """A reader of a stream of events."""
         return _Stream(headers)
 
     def document(self, ask: Ask, headers: Headers) -> Reader:
         """A reader of one answer, of JSON or of text."""
+        if "json" not in (headers.get("content-type") or "json").lower():
+            return _Written(headers)
         return BodyReader(headers, _ANSWER, _ANSWER_SCAN, _answer)
 
 
@@ -162,6 +175,27 @@ class _Stream(EventReader):
         if self._characters is None or reading.final:
             return reading
         return _spoken(reading, self._characters)
+
+
+class _Written:
+    """Reads a transcription as plain text or subtitles, which says nothing of what it used."""
+
+    def __init__(self, headers: Headers) -> None:
+        self._reading = replace(from_headers(headers), flags=(NO_COUNTS,))
+        self._size = 0
+
+    def feed(self, data: bytes) -> bool:
+        """Text has no counts."""
+        self._size += len(data)
+        return False
+
+    def reading(self) -> Reading:
+        """How much was written down, by which its tokens are estimated where it is billed by them."""
+        return replace(self._reading, output_bytes=self._size)
+
+    def close(self) -> Reading:
+        """The same, once it is over."""
+        return replace(self.reading(), ended=True)
 
 
 class _Sound:

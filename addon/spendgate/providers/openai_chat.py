@@ -52,6 +52,7 @@ _REQUEST: Final = Shape(
     search_parameters=PRESENT,
     plugins=PLUGINS,
     stream_options=PRESENT,
+    deferred=FLAG,
     tools=items(record(type=TEXT, **TOOL)),
     **NAMING,
 )
@@ -59,7 +60,7 @@ _REQUEST_SCAN: Final = Scanner(
     _REQUEST,
     (
         "model", "stream", "max_tokens", "max_completion_tokens", "n", "best_of", "prompt",
-        "service_tier", "web_search_options", "search_parameters", "plugins", "stream_options", "tools", *NAMING,
+        "service_tier", "web_search_options", "search_parameters", "plugins", "stream_options", "tools", "deferred", *NAMING,
     ),
     marks=rb'type"\s*:\s*"(image_url|input_audio|file)"|(file_id)"|(audio)"\s*:\s*\{',
 )  # fmt: skip
@@ -78,6 +79,7 @@ _CHOICE: Final = record(finish_reason=TEXT, usage=USAGE, message=_RUN, delta=_RU
 _BREAKDOWN: Final = record(models=items(record(model=TEXT, usage=USAGE)))
 _ANSWER: Final = Shape(
     id=TEXT,
+    request_id=TEXT,
     model=TEXT,
     service_tier=TEXT,
     usage=USAGE,
@@ -88,7 +90,7 @@ _ANSWER: Final = Shape(
     copilot_usage=COPILOT_USAGE,
 )
 _ANSWER_SCAN: Final = Scanner(
-    _ANSWER, ("id", "model", "service_tier", "usage", "usage_breakdown", "x_groq", "copilot_usage")
+    _ANSWER, ("id", "request_id", "model", "service_tier", "usage", "usage_breakdown", "x_groq", "copilot_usage")
 )
 
 
@@ -142,6 +144,7 @@ def _ask(head: Head, body: bytes, scan: Scan) -> Ask:
         cache_ttl="write",
         searches_max=None if searches else 0,
         loops=searches or unread,
+        background=bool(found.get("deferred")),
         usage_unsaid=streamed and "stream_options" not in found and ESCAPED not in scan.marks,
         **sender(head),
     )
@@ -188,7 +191,9 @@ def _answer(reading: Reading, found: Fields, *, searches: bool) -> Reading:
     model, usage = found.get("model"), _usage(found)
     if usage is None:
         flags = (*reading.flags, "an answer without usage")
-        return replace(reading, model=model, response_id=found.get("id"), ended=True, flags=flags)
+        # Of a deferred chat (xAI) the answer is read later, by the id of its request.
+        known_as = found.get("id") or found.get("request_id")
+        return replace(reading, model=model, response_id=known_as, ended=True, flags=flags)
     parts = _parts(found, usage, model, found.get("service_tier"))
     final = all(part.usage.known for part in parts)
     stated = copilot_cost_nanos(found)

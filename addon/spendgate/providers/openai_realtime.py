@@ -277,7 +277,7 @@ def _part(usage: Fields | None, model: str | None) -> Part | None:
 
 
 def _model(head: Head) -> str | None:
-    named = _query(head).get("model")
+    named = _query(head).get("model") or _query(head).get("deployment")  # Azure's word for it
     return named[0][:_NAME_MAX] if named and named[0] else None
 
 

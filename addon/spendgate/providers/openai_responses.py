@@ -10,7 +10,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from spendgate.providers.base import OpenAIDialect, asked_also
+from spendgate.providers.base import OpenAIDialect, asked_also, weighed
 from spendgate.providers.client import sender
 from spendgate.providers.interface import Ask, Head, Headers, Notice, Reader, Reading, ResultReader
 from spendgate.providers.jsonscan import WHOLE_BYTES_MAX, Scan, Scanner
@@ -189,7 +189,8 @@ class ResponsesSocket:
             scan = yield from REQUEST_SCAN.steps(message)
         except Exception:  # noqa: BLE001  whatever it is, it may cost money: an Ask without a bound, never nothing
             return Ask(streamed=True, text_bytes=len(message), opaque_input=True, **sender(self._head))
-        return replace(asked_also(ask_of(self._head, message, scan), scan.also), streamed=True)
+        ask = yield from weighed(asked_also(ask_of(self._head, message, scan), scan.also), message)
+        return replace(ask, streamed=True)
 
     def from_server(self, message: bytes) -> tuple[str | None, Reading] | None:
         """(response id, reading) when a response was created, moved its counts or ended.

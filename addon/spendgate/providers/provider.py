@@ -31,6 +31,7 @@ GEMINI: Final = "gemini"
 INTERACTIONS: Final = "gemini-interactions"
 CODE_ASSIST: Final = "code-assist"
 ENVELOPED: Final = "chat-enveloped"
+DEFERRED: Final = "chat-deferred"
 
 GOOGLE_KEYS: Final = (GOOGLE, QUERY, BEARER)
 ANTHROPIC_KEYS: Final = (X_API_KEY, BEARER)
@@ -120,6 +121,11 @@ def billable(
 def result(pattern: str, dialect: str, *, method: str = "GET") -> Rule:
     """A path that gives back what was worked off before; the dialect is one with `results`."""
     return Rule(pattern, Kind.RESULT, dialect, method=method)
+
+
+def responses_read(pattern: str) -> tuple[Rule, Rule]:
+    """The paths by which a response that was worked off in the background is read: polled or streamed on, or cancelled."""
+    return result(f"{pattern}/*", RESPONSES), result(f"{pattern}/*/cancel", RESPONSES, method="POST")
 
 
 def free(*patterns: str) -> tuple[Rule, ...]:

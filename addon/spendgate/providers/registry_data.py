@@ -11,7 +11,25 @@ from typing import Final
 
 from spendgate.providers import hosts
 from spendgate.providers.credentials import API_KEY, BEARER, X_API_KEY
-from spendgate.providers.provider import CHAT, EMBEDDINGS, MESSAGES, RESPONSES, Family, Provider, billable, free, words
+from spendgate.providers.provider import (
+    ANTHROPIC_BATCHES,
+    CHAT,
+    EMBEDDINGS,
+    IMAGES,
+    MESSAGES,
+    OPENAI_BATCHES,
+    REALTIME,
+    RESPONSES,
+    SPEECH,
+    TRANSCRIPTIONS,
+    Family,
+    Provider,
+    billable,
+    free,
+    responses_read,
+    result,
+    words,
+)
 
 # A gateway may put anything before the API's own path, and may speak both vendors' dialects, whichever it is listed with. So
 # what costs money stands first, and what is free is known by its end alone: a free word in front is a gateway's, or anyone's.
@@ -26,7 +44,25 @@ _ANYWHERE: Final = (
     billable("/**/responses", RESPONSES, websocket=True),
     billable("/**/responses/compact", RESPONSES),
     billable("/**/embeddings", EMBEDDINGS),
-    *free("/**/v1/messages/count_tokens", "/**/responses/input_tokens", "/**/responses/*/cancel", "/**/moderations"),
+    billable("/**/openai/deployments/{model}/images/generations", IMAGES),
+    billable("/**/openai/deployments/{model}/images/edits", IMAGES),
+    billable("/**/openai/deployments/{model}/audio/transcriptions", TRANSCRIPTIONS),
+    billable("/**/openai/deployments/{model}/audio/translations", TRANSCRIPTIONS),
+    billable("/**/openai/deployments/{model}/audio/speech", SPEECH),
+    billable("/**/images/generations", IMAGES),
+    billable("/**/images/edits", IMAGES),
+    billable("/**/images/variations", IMAGES),
+    billable("/**/audio/transcriptions", TRANSCRIPTIONS),
+    billable("/**/audio/translations", TRANSCRIPTIONS),
+    billable("/**/audio/speech", SPEECH),
+    billable("/**/realtime", REALTIME, websocket=True),
+    billable("/**/v1/messages/batches", ANTHROPIC_BATCHES),
+    billable("/**/batches", OPENAI_BATCHES),
+    # Worked off in the background or in a batch, and metered when it is read.
+    result("/**/v1/messages/batches/*/results", ANTHROPIC_BATCHES),
+    result("/**/files/*/content", OPENAI_BATCHES),
+    *responses_read("/**/responses"),
+    *free("/**/v1/messages/count_tokens", "/**/responses/input_tokens", "/**/batches/*/cancel", "/**/moderations"),
     *free("/**/files", "/**/models", "/api/event_logging/batch", "/api/event_logging/*/batch"),
 )
 

@@ -1,7 +1,8 @@
 """What a call used whose provider did not say: streams that were broken off, chat streams that report nothing, whole answers
 that do not count their output.
 
-Counted from bytes, at the ratios that recorded traffic shows. The basis of such a charge is `estimated` (design.md, promise 9).
+Counted from bytes, at the ratios that recorded traffic shows; of what is packed inside them by what it is (`packed`). The basis
+of such a charge is `estimated` (design.md, promise 9).
 """
 
 from __future__ import annotations
@@ -23,10 +24,12 @@ INPUT_BYTES_A_TOKEN: Final = 4
 OUTPUT_BYTES_A_TOKEN: Final = 3
 
 EXPECTED_ERROR: Final = (
-    "estimated from bytes: input is mostly between a third and four times the true count, output between half and twice "
-    "where all of it was shown, and too low where the provider hid its reasoning"
+    "estimated from bytes, and never above the model's context window or the most the call can cost, where these are known: "
+    "input is mostly between a third and four times the true count, with documents or recordings in it between a sixth and six "
+    "times, output between half and twice where all of it was shown, and too low where the provider hid its reasoning"
 )
-"""How far an estimate may be off, for a person, from the recordings above."""
+"""How far an estimate may be off, for a person, from the recordings above and those of `packed`. That its input passes no window
+and no bound, `gate.billing` and `gate.charging` see to."""
 
 
 def estimate_usage(ask: Ask, reading: Reading) -> Usage:
@@ -39,11 +42,18 @@ def estimate_usage(ask: Ask, reading: Reading) -> Usage:
         return Usage(input_tokens=0, output_tokens=0)
     known = _all(reading)
     if known.input_tokens is None:
-        known = known.overlaid(Usage(input_tokens=_up(ask.text_bytes + reading.input_bytes, INPUT_BYTES_A_TOKEN)))
+        known = known.overlaid(_input(ask, reading))
     output = max(_up(reading.output_bytes, OUTPUT_BYTES_A_TOKEN), known.output_tokens or 0)
     if ask.output_tokens_max is not None:
         output = max(min(output, ask.output_tokens_max * ask.choices), known.output_tokens or 0)
     return known.overlaid(Usage(output_tokens=output))
+
+
+def _input(ask: Ask, reading: Reading) -> Usage:
+    """The input: its text by the bytes, what is packed in it by what that usually counts as."""
+    text = max(0, ask.text_bytes - ask.packed_bytes) + reading.input_bytes
+    heard = ask.packed_tokens if ask.audio_ms is not None else None
+    return Usage(input_tokens=_up(text, INPUT_BYTES_A_TOKEN) + ask.packed_tokens, input_audio_tokens=heard)
 
 
 def _all(reading: Reading) -> Usage:

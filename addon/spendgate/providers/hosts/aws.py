@@ -9,7 +9,18 @@ from __future__ import annotations
 
 from typing import Final
 
-from spendgate.providers.provider import CHAT, EMBEDDINGS, MESSAGES, RESPONSES, Provider, billable, free
+from spendgate.providers.provider import (
+    ANTHROPIC_BATCHES,
+    CHAT,
+    EMBEDDINGS,
+    MESSAGES,
+    RESPONSES,
+    Provider,
+    billable,
+    free,
+    responses_read,
+    result,
+)
 
 _REGIONS: Final = (
     "us-east-1", "us-east-2", "us-west-1", "us-west-2", "ca-central-1", "ca-west-1", "mx-central-1", "sa-east-1",
@@ -51,6 +62,7 @@ PROVIDERS: Final = (
             # OpenAI's APIs, below `/openai` or not: the same as Mantle's (docs.aws.amazon.com, Bedrock, apis).
             billable("/**/v1/chat/completions", CHAT),
             billable("/**/v1/responses", RESPONSES),
+            *responses_read("/**/v1/responses"),
             *free("/model/**/count-tokens"),
         ),
         _CONVERSE,
@@ -68,7 +80,11 @@ PROVIDERS: Final = (
             billable("/**/v1/chat/completions", CHAT),
             billable("/**/v1/responses", RESPONSES),
             billable("/**/v1/embeddings", EMBEDDINGS),
-            *free("/**/v1/messages/count_tokens", "/**/v1/models/**", "/**/v1/responses/*/cancel"),
+            billable("/**/v1/messages/batches", ANTHROPIC_BATCHES),
+            # Worked off in the background or in a batch, and metered when it is read.
+            result("/**/v1/messages/batches/*/results", ANTHROPIC_BATCHES),
+            *responses_read("/**/v1/responses"),
+            *free("/**/v1/messages/count_tokens", "/**/v1/messages/batches/*/cancel", "/**/v1/models/**"),
         ),
         CHAT,
     ),

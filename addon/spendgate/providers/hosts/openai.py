@@ -21,6 +21,7 @@ from spendgate.providers.provider import (
     Provider,
     billable,
     free,
+    responses_read,
     result,
 )
 
@@ -46,8 +47,7 @@ PROVIDERS: Final = (
             billable("/v1/audio/speech", SPEECH),
             billable("/v1/realtime", REALTIME, websocket=True),
             # Worked off in the background or in a batch, and metered when it is read.
-            result("/v1/responses/*", RESPONSES),
-            result("/v1/responses/*/cancel", RESPONSES, method="POST"),
+            *responses_read("/v1/responses"),
             result("/v1/files/*/content", OPENAI_BATCHES),
             *free("/v1/batches/*/cancel"),
             *free("/", "/v1/models/**", "/v1/files/**", "/v1/uploads/**", "/v1/moderations", "/v1/organization/**"),

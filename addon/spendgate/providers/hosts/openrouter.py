@@ -5,7 +5,17 @@ from __future__ import annotations
 
 from typing import Final
 
-from spendgate.providers.provider import CHAT, EMBEDDINGS, MESSAGES, RESPONSES, Provider, Site, billable, free
+from spendgate.providers.provider import (
+    CHAT,
+    EMBEDDINGS,
+    MESSAGES,
+    RESPONSES,
+    Provider,
+    Site,
+    billable,
+    free,
+    responses_read,
+)
 
 PROVIDERS: Final = (
     Provider(
@@ -18,6 +28,7 @@ PROVIDERS: Final = (
             billable("/api/v1/responses", RESPONSES),
             billable("/api/v1/messages", MESSAGES),
             billable("/api/v1/embeddings", EMBEDDINGS),
+            *responses_read("/api/v1/responses"),
             *free("/api/v1/messages/count_tokens", "/api/v1/auth/**", "/api/v1/keys/**"),
         ),
         states_cost=True,

@@ -5,7 +5,18 @@ from __future__ import annotations
 
 from typing import Final
 
-from spendgate.providers.provider import CHAT, EMBEDDINGS, MESSAGES, RESPONSES, Provider, billable, free
+from spendgate.providers.provider import (
+    CHAT,
+    DEFERRED,
+    EMBEDDINGS,
+    MESSAGES,
+    RESPONSES,
+    Provider,
+    billable,
+    free,
+    responses_read,
+    result,
+)
 
 PROVIDERS: Final = (
     Provider(
@@ -18,6 +29,9 @@ PROVIDERS: Final = (
             billable("/v1/responses", RESPONSES, websocket=True),
             billable("/v1/messages", MESSAGES),
             billable("/v1/embeddings", EMBEDDINGS),
+            # Worked off later, and metered when it is read.
+            *responses_read("/v1/responses"),
+            result("/v1/chat/deferred-completion/*", DEFERRED),
             *free("/v1/tokenize-text", "/v1/files/**", "/v1/messages/count_tokens"),
         ),
         states_cost=True,
