@@ -26,6 +26,7 @@ _REQUEST: Final = Shape(
     conversation=NAMED,
     prompt=PRESENT,
     reasoning=record(mode=TEXT),
+    multi_agent=record(enabled=FLAG),
     tools=items(record(type=TEXT, **TOOL)),
     **NAMING,
 )
@@ -41,7 +42,7 @@ REQUEST_SCAN: Final = Scanner(
     _REQUEST,
     (
         "model", "stream", "stream_id", "max_output_tokens", "max_tool_calls", "service_tier", "background", "generate",
-        "previous_response_id", "conversation", "prompt", "reasoning", "tools", *NAMING,
+        "previous_response_id", "conversation", "prompt", "reasoning", "multi_agent", "tools", *NAMING,
     ),
     marks=rb'type"\s*:\s*"(input_image|input_file|input_audio|computer_screenshot|item_reference)"|(file_id)"|'
     + _REFERENCE,
@@ -60,6 +61,7 @@ def ask_of(head: Head, body: bytes, scan: Scan) -> Ask:
     before, conversation = found.get("previous_response_id"), found.get("conversation")
     refers = stored or bool(before or conversation)
     kept = conversation if isinstance(conversation, str) else None
+    team = found.get("multi_agent")
     return Ask(
         model=found.get("model"),
         also=others(found, hosted),
@@ -71,8 +73,11 @@ def ask_of(head: Head, body: bytes, scan: Scan) -> Ask:
         cache_ttl="write",
         searches_max=found.get("max_tool_calls") if searches else 0,
         # The provider runs these itself and bills the input again at each round, a stored prompt may bring some that are not
-        # seen here, and a model; `pro` samples several times.
-        loops=bool(hosted) or stored or (found.get("reasoning") or {}).get("mode") == "pro",
+        # seen here, and a model; `pro` samples several times, and agents of the provider's are as many as the model wants.
+        loops=bool(hosted)
+        or stored
+        or (found.get("reasoning") or {}).get("mode") == "pro"
+        or (team is not None and team.get("enabled") is not False),
         background=bool(found.get("background")),
         continues=before if isinstance(before, str) else kept,
         conversation=kept,
