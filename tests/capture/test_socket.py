@@ -33,7 +33,7 @@ from spendgate.exchange import State
 from spendgate.gate.interface import Admitted
 from spendgate.providers.interface import Ask, Head, Notice, Part, Reading
 from spendgate.providers.openai_responses import OpenAIResponses
-from spendgate.providers.socket_interface import SocketReader
+from spendgate.providers.socket_interface import Moved, SocketReader, Steered
 from spendgate.standin.script import Script
 from spendgate.usage import Usage
 
@@ -362,13 +362,13 @@ class _Counting:
     def from_client(self, message: bytes) -> Generator[None, None, Ask | None]:
         return self.inner.from_client(message)
 
-    def from_server(self, message: bytes) -> tuple[str | None, Reading] | None:
+    def from_server(self, message: bytes) -> Moved | Steered | None:
         found = json.loads(message)
         self.id = found.get("response", {}).get("id", self.id)
         if found["type"] != "response.output_text.delta":
             return self.inner.from_server(message)
         self.count += 10
-        return self.id, Reading((Part(Usage(input_tokens=0, output_tokens=self.count)),), response_id=self.id)
+        return Moved(self.id, Reading((Part(Usage(input_tokens=0, output_tokens=self.count)),), response_id=self.id))
 
 
 async def test_a_cut_ends_the_response_and_the_connection(tmp_path: Path) -> None:

@@ -7,10 +7,11 @@ import json
 
 import pytest
 
-from capture.rig import OPENAI, FakeGate
+from capture.rig import OPENAI, FakeGate, refused
 from spendgate.capture.call import Call, Clock
 from spendgate.capture.socket import Talk
-from spendgate.capture.socket_answers import ENDED_IDS_MAX
+from spendgate.capture.socket_past import ENDED_IDS_MAX
+from spendgate.gate.interface import Admitted
 from spendgate.providers.headers import CaseInsensitive
 from spendgate.providers.interface import Ask, Head, Kind, Reading, Route
 from spendgate.providers.openai_responses import OpenAIResponses
@@ -19,6 +20,9 @@ from spendgate.providers.results import response_key
 ROUTE = Route("openai", "openai-responses", Kind.BILLABLE, "/v1/responses", websocket=True)
 CREATE = b'{"type":"response.create","model":"gpt-5","input":"x"}'
 ERROR = b'{"type":"error","error":{"type":"server_error","code":"x"}}'
+LANE_A = CREATE[:-1] + b',"stream_id":"a"}'
+LANE_B = b'{"type":"response.create","model":"gpt-5-pro","input":"x","stream_id":"b"}'
+STEER = b'{"type":"response.steer","previous_response_id":"r1","input":"the other way"}'
 DELTA = b'{"type":"response.output_text.delta","delta":"some words"}'
 ESTIMATED = "estimated"
 FREE = "free"
@@ -36,6 +40,28 @@ def created(name: str) -> bytes:
     return event("created", name, status="in_progress")
 
 
+def after(name: str, previous: str | None = "r1") -> bytes:
+    """A response begins that goes on from another."""
+    return event("created", name, status="in_progress", previous_response_id=previous)
+
+
+def on(lane: str, message: bytes) -> bytes:
+    """The same message in a lane."""
+    return message[:-1] + b',"stream_id":"' + lane.encode() + b'"}'
+
+
+def steered(kind: str, steer_id: str | None = "s1", target: str = "r1") -> bytes:
+    """What the server says of a steer."""
+    steer = {"id": steer_id, "previous_response_id": target, "input": "x"}
+    error = {"error": {"type": "invalid_request_error", "code": "response_not_active", "message": "no"}}
+    return json.dumps(
+        {"type": f"response.steer.{kind}", "steer": steer, **(error if kind == "failed" else {})}
+    ).encode()
+
+
+TAKEN = steered("accepted")
+
+
 def completed(name: str, counts: int | None = None) -> bytes:
     return event("completed", name, counts)
 
@@ -43,9 +69,9 @@ def completed(name: str, counts: int | None = None) -> bytes:
 class Line:
     """A conversation without a wire. Creates pass at once, as mitmproxy's loop starts tasks eagerly."""
 
-    def __init__(self) -> None:
+    def __init__(self, **gate: object) -> None:
         asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
-        self.gate = FakeGate()
+        self.gate = FakeGate(**gate)
         self.calls: list[Call] = []
         dialect = OpenAIResponses()
         head = Head("GET", OPENAI, "/v1/responses", "", CaseInsensitive({}))
@@ -61,12 +87,13 @@ class Line:
 
     def _open(self, ask: Ask, size: int) -> Call:
         self.calls.append(Call(self.gate, Clock(), OPENAI, ROUTE, "m1"))
+        self.calls[-1].ask = ask
         return self.calls[-1]
 
     def say(self, *messages: bytes) -> list[int | str]:
         """What each create is charged by, once these messages have passed: its counts, or one of the words above."""
         for message in messages:
-            if message == CREATE:
+            if message in (CREATE, LANE_A, LANE_B, STEER):
                 assert self.talk.from_client(message, True)
             else:
                 self.talk.from_server(message)
@@ -209,6 +236,121 @@ async def test_only_the_latest_ids_are_remembered() -> None:
     line = Line()
     for number in range(ENDED_IDS_MAX + 10):
         line.say(CREATE, completed(f"r{number}", 1), CREATE, created(f"f{number}"), ERROR)
-    answers = line.talk._answers
-    assert (len(answers._ended_ids), len(answers._failed), answers.running()) == (ENDED_IDS_MAX, ENDED_IDS_MAX, [])
+    lanes = line.talk._lanes
+    assert (*lanes.past.kept, lanes.running()) == (ENDED_IDS_MAX, ENDED_IDS_MAX, [])
     assert line.charged() == [1, FREE] * (ENDED_IDS_MAX + 10)
+
+
+@pytest.mark.parametrize(
+    ("messages", "charges"),
+    [
+        pytest.param((on("b", ERROR), completed("ra", 1000)), [1000, FREE], id="an error is its lane's"),
+        pytest.param((on("a", ERROR), on("b", after("rb", None)), on("b", completed("rb", 9))), [FREE, 9], id="of the other's"),
+        pytest.param((on("b", after("rb", None)), on("b", ERROR)), [RUNS, FREE], id="of one that runs"),
+        pytest.param((on("b", completed("rb", 9)), completed("ra", 1000)), [1000, 9], id="answers in another order"),
+        pytest.param(
+            (on("b", created("rb")), on("b", DELTA), on("a", event("failed", "ra")), on("b", event("failed", "rb"))),
+            [FREE, ESTIMATED],
+            id="output is its lane's",
+        ),
+    ],
+)  # fmt: skip
+async def test_each_lane_has_its_own_answers(messages: tuple[bytes, ...], charges: list[int | str]) -> None:
+    """Lanes run at once: what one is answered, and what its output is, is none of the other's."""
+    line = Line()
+    first = on("a", created("ra"))
+    assert line.say(LANE_A, LANE_B, first) == [RUNS, RUNS]
+    assert line.say(*[on("a", each) if each == completed("ra", 1000) else each for each in messages]) == charges
+
+
+async def test_a_lane_that_answers_first_has_its_own_create() -> None:
+    """Not the one that was sent first; and what a lane is told is counted there."""
+    line = Line()
+    line.say(LANE_A, LANE_B, on("b", created("rb")), on("a", created("ra")), on("b", DELTA), on("b", DELTA))
+    line.talk.ended(by_client=True)
+    told = {reading.response_id: end.response_bytes for _, reading, end in line.gate.settled}
+    assert told == {"ra": len(on("a", created("ra"))), "rb": len(on("b", created("rb")) + 2 * on("b", DELTA))}
+    assert [call.ask.lane for call in line.calls] == ["a", "b"] and line.talk._lanes._named == {}
+
+
+async def test_a_server_without_lanes_answers_in_order() -> None:
+    """A compatible host leaves `stream_id` out of all it says: its answers come as the creates were sent."""
+    line = Line()
+    line.say(LANE_A, LANE_B, created("ra"), DELTA, completed("ra", 1000), created("rb"))
+    assert line.say(completed("rb", 9)) == [1000, 9]
+    assert line.say(LANE_B, ERROR) == [1000, 9, FREE]
+
+
+@pytest.mark.parametrize(
+    ("messages", "charges"),
+    [
+        pytest.param((TAKEN, event("incomplete", "r1", 9), after("r2"), completed("r2", 1000)), [9, 1000], id="begins"),
+        pytest.param((TAKEN, completed("r1", 9), after("r2", None), completed("r2", 1000)), [9, 1000], id="nameless"),
+        pytest.param((after("r2"), completed("r2", 1000)), [RUNS, 1000], id="nothing said of it"),
+        pytest.param((steered("failed", None),), [RUNS, FREE], id="failed"),
+        pytest.param((TAKEN, completed("r1", 9), steered("failed")), [9, FREE], id="failed after all"),
+        pytest.param((TAKEN, completed("r1", 9), steered("pending"), CREATE, after("r2")), [9, FREE, RUNS], id="waits"),
+        pytest.param((STEER, TAKEN, steered("accepted", "s2"), after("r2")), [RUNS, RUNS, FREE], id="two in one"),
+        pytest.param((STEER, TAKEN, steered("failed", None), after("r2")), [RUNS, RUNS, FREE], id="one of two"),
+        pytest.param((CREATE, TAKEN, completed("r1", 9), after("r2")), [9, RUNS, RUNS], id="before a create"),
+        pytest.param((CREATE, completed("r1", 9), created("r2"), completed("r2", 7)), [9, RUNS, 7], id="a create's own"),
+        pytest.param((ERROR, completed("r1", 9)), [FREE, FREE], id="a server that does not know it"),
+    ],
+)  # fmt: skip
+async def test_a_steer_is_a_call_that_its_response_settles(
+    messages: tuple[bytes, ...], charges: list[int | str]
+) -> None:
+    """The server begins the next response by itself: it has the steer's row and hold. Where none begins, it costs nothing."""
+    line = Line()
+    line.say(CREATE, created("r1"), STEER)
+    assert line.say(*messages) == charges
+    steer = line.gate.intents[1]
+    assert (steer.ask.model, steer.ask.continues, steer.ask.opaque_input, steer.may_wait) == (
+        "gpt-5",
+        "r1",
+        True,
+        False,
+    )
+
+
+async def test_a_steer_of_a_lane_is_answered_in_it() -> None:
+    """A steer names no lane; its response begins in that of the one that it steers, also where another lane runs."""
+    line = Line()
+    line.say(LANE_B, on("b", created("r1")), LANE_A, STEER, on("b", TAKEN), on("b", completed("r1", 9)))
+    assert line.say(on("b", after("r2")), on("a", created("ra")), on("b", completed("r2", 8))) == [9, RUNS, 8]
+    assert line.calls[2].ask.model == "gpt-5-pro"
+
+
+async def test_a_response_that_no_steer_is_left_for_is_metered_all_the_same() -> None:
+    """A second one that the server begins by itself is read back, once, by its id."""
+    line = Line()
+    line.say(CREATE, created("r1"), STEER, TAKEN, completed("r1", 9), after("r2"), completed("r2", 8))
+    assert line.say(after("r3", "r2"), completed("r3", 1000), completed("r3", 1000)) == [9, 8]
+    [[found]] = [found.results for found in line.gate.collected]
+    assert (found.key, found.awaited, _charged(found.reading)) == (response_key("r3"), False, 1000)
+
+
+async def test_what_began_of_a_steer_is_interrupted_with_the_connection() -> None:
+    """It has left: what is not known of it is no reason for it to be free."""
+    line = Line()
+    line.say(CREATE, created("r1"), STEER, TAKEN, completed("r1", 9))
+    line.talk.ended(by_client=False)
+    assert line.charged() == [9, ESTIMATED]
+    assert line.gate.settled[1][2].complete is False
+
+
+async def test_a_refused_steer_gives_its_input_back() -> None:
+    """In the protocol's own answer, which ends nothing that runs; nothing of it goes to the server."""
+    line = Line(answer=lambda intent: refused(intent) if intent.ask.steers else Admitted(intent.call_id, cut=False))
+    line.say(LANE_A, on("a", created("r1")))
+    pushed = line.talk.from_client(STEER, True)
+    assert pushed is not None
+    [push] = pushed
+    said = json.loads(push.content)
+    assert not push.to_server
+    assert (said["type"], said["stream_id"], said["error"]["code"]) == (
+        "response.steer.failed", "a", "project_spend_limit_exceeded",
+    )  # fmt: skip
+    assert said["steer"] == {"input": "the other way", "previous_response_id": "r1"}
+    assert "Budget person/day is spent" in said["error"]["message"]
+    assert line.say(on("a", completed("r1", 9)))[0] == 9

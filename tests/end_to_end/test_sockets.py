@@ -83,6 +83,31 @@ def test_a_ceiling_is_asked_of_each_response(provider: Provider, folder: Path) -
         assert (refused["refused_why"], refused["http_status"]) == ("unbounded", 429)
 
 
+def test_what_the_server_begins_by_itself_is_held_and_charged(provider: Provider, folder: Path) -> None:
+    """A steer is a call: its response, for which no create was sent, has its row, hold and cost, in its lane, too; with the
+    budget spent it is refused in its own words, and never sent."""
+    provider.set(Script(input=10_000, output=100))
+    with running_gate(folder, provider, policy(folder, limit="$0.05")) as gate:
+        socket = Socket(gate)
+        before = len([one for one in provider.served if one.billable])
+        first = json.loads(socket.ask(stream_id="b")[-1])["response"]["id"]
+        *_, done = socket.say("response.steer", "response.completed", previous_response_id=first, input="shorter")
+        assert done["stream_id"] == "b" and done["response"]["previous_response_id"] == first
+        provider.set(Script(input=10_000, output=3_000))
+        last = json.loads(socket.ask()[-1])["response"]["id"]
+        rows = [row_of(gate, name) for name in (first, done["response"]["id"], last)]
+        [refusal] = socket.say("response.steer", "response.steer.failed", previous_response_id=last, input="longer")
+        socket.close()
+        refused = until(lambda: [row for row in gate.calls() if row["state"] == "refused"] or None)
+    assert len({row["id"] for row in rows}) == len([one for one in provider.served if one.billable]) - before == 3
+    for row in rows:
+        usage = provider.ended(row["response_id"]).usage
+        assert usage is not None and row["held_nanos"] > 0
+        assert row["cost_nanos"] == listed_nanos("openai", "gpt-5.1", usage, row["booked_at"])
+    assert (refusal["steer"]["input"], refusal["error"]["code"]) == ("longer", "project_spend_limit_exceeded")
+    assert [(row["refused_by"], row["model_requested"]) for row in refused] == [("person", "gpt-5.1")]
+
+
 @pytest.mark.parametrize("late", [False, True], ids=["the last word", "counted after all"])
 def test_an_error_frees_its_hold_on_an_open_connection(
     provider: Provider, folder: Path, monkeypatch: pytest.MonkeyPatch, *, late: bool

@@ -108,6 +108,9 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("openai-responses", {"tools": [{"type": "web_search"}], "max_tool_calls": 3}, {"loops": True, "searches_max": 3}),
     ("openai-responses", {"tools": [{"type": "file_search"}]}, {"loops": True, "searches_max": 0}),
     ("openai-responses", {"reasoning": {"mode": "pro"}}, {"loops": True}),
+    ("openai-responses", {"multi_agent": {"enabled": True, "max_concurrent_subagents": 1}}, {"loops": True}),
+    ("openai-responses", {"multi_agent": {"enabled": 1}}, {"loops": True}),
+    ("openai-responses", {"multi_agent": {"enabled": False}}, {"loops": False}),
     ("openai-responses", {"background": True}, {"background": True, "cache_ttl": "write"}),
 ]
 

@@ -13,7 +13,7 @@ from spendgate.providers.dialects import DIALECTS
 from spendgate.providers.headers import CaseInsensitive
 from spendgate.providers.interface import Ask, Head
 from spendgate.providers.jsonscan import at_once
-from spendgate.providers.openai_responses import ResponsesSocket
+from spendgate.providers.openai_responses_socket import ResponsesSocket
 from spendgate.providers.registry_data import FAMILIES
 
 HEAD = Head("POST", "llm.acme.example", "/v1/chat/completions", "", CaseInsensitive({}))

@@ -10,7 +10,9 @@ import pytest
 from providers.feeding import head
 from spendgate.providers.interface import Ask, Reading
 from spendgate.providers.jsonscan import at_once
-from spendgate.providers.openai_responses import OpenAIResponses, ResponsesSocket
+from spendgate.providers.openai_responses import OpenAIResponses
+from spendgate.providers.openai_responses_socket import ResponsesSocket
+from spendgate.providers.socket_interface import Moved
 from spendgate.usage import Usage
 
 HANDSHAKE = head(
@@ -95,7 +97,7 @@ def test_two_responses_one_after_the_other() -> None:
 def test_error_before_a_response_is_free() -> None:
     """An error frame before anything was created ends the create that asked, for nothing."""
     found = socket().from_server(message("error", status=429, error={"type": "rate_limit_exceeded"}))
-    assert found == (None, Reading(free=True, final=True, ended=True))
+    assert found == Moved(None, Reading(free=True, final=True, ended=True))
 
 
 def test_error_in_the_middle_ends_without_counts() -> None:
@@ -163,7 +165,7 @@ def test_a_message_of_too_many_parts_is_read_by_its_ends(monkeypatch: pytest.Mon
     reader = socket()
     asked(reader, message("response.create", model="gpt-5.3-codex", input=[]))
     reader.from_server(message("response.created", response=response("r1", "in_progress")))
-    monkeypatch.setattr("spendgate.providers.openai_responses.read_event", lambda *_: pytest.fail("read whole"))
+    monkeypatch.setattr("spendgate.providers.openai_responses_socket.read_event", lambda *_: pytest.fail("read whole"))
     parts = {"id": "r1", "status": "completed", "output": [{"type": "reasoning"}] * 101_000, "usage": usage}
     found = reader.from_server(message("response.completed", response=parts))
     assert found is not None

@@ -52,6 +52,7 @@ class Overhearing(Creates):
         self._due = False
         """Whether something has changed since it was last looked."""
         self._models = self._heard.models
+        self._answers = Answers()
         self._written = Answers()
         """The calls that write down what was heard."""
         super().__init__(
@@ -62,6 +63,7 @@ class Overhearing(Creates):
             deliver=deliver,
             ended=lambda: passage.finish(complete=True, error=None),
             upstream=True,
+            answers=self._answers,
         )
 
     def from_client(self, content: bytes, text: bool) -> tuple[Push, ...] | None:
@@ -94,7 +96,7 @@ class Overhearing(Creates):
         call = self._open_call(ask, len(push.content))
         refused = await self._gate.spent(call.intent(lambda: self._over, lambda: True, may_wait=False))
         if refused is not None:
-            return self._refuse(call, refused)
+            return self._refuse(call, refused, push)
         self._heard.passed(ask)
         return (push,)
 

@@ -17,11 +17,12 @@ from spendgate.capture.asked import in_steps
 from spendgate.capture.call import Call
 from spendgate.capture.refusal import notice
 from spendgate.capture.socket_answers import Answers, Running
+from spendgate.capture.socket_lanes import Lanes
 from spendgate.capture.socket_layer import MESSAGE_BYTES_MAX, Push
 from spendgate.exchange import State
 from spendgate.gate.interface import Admitted, GatePort, Gone, Refused
 from spendgate.providers.interface import Ask, Reading
-from spendgate.providers.socket_interface import Overheard, OverheardDialect, SocketDialect, SocketReader
+from spendgate.providers.socket_interface import Overheard, OverheardDialect, SocketDialect, SocketReader, Steered
 
 logger = logging.getLogger(__name__)
 
@@ -49,9 +50,10 @@ class Creates:
         deliver: Callable[[tuple[Push, ...]], None],
         ended: Callable[[], None],
         upstream: bool,
+        answers: Answers | Lanes,
     ) -> None:
         """`open_call` makes an attributed Call for an ask of so many bytes. `upstream` False: the handshake was refused, and
-        each create gets the reason, for as long as it stands."""
+        each create gets the reason, for as long as it stands. `answers`: what runs on this connection."""
         self.upstream = upstream
         self._gate = gate
         self._dialect = dialect
@@ -63,7 +65,7 @@ class Creates:
         self._waiting: asyncio.Task[tuple[Push, ...] | None] | None = None
         self._kept: deque[Push] = deque()
         self._kept_bytes = 0
-        self._answers = Answers()
+        self._running = answers
 
     def from_client(self, content: bytes, text: bool) -> tuple[Push, ...] | None:
         """None: pass it. Else what to send now instead."""
@@ -87,7 +89,7 @@ class Creates:
             return
         self._over = True
         self._kept.clear()
-        self._answers.finish(complete=complete, error=error)
+        self._running.finish(complete=complete, error=error)
         self._ended()
 
     # a create
@@ -110,7 +112,8 @@ class Creates:
 
     async def _answer(self, ask: Ask, push: Push, fault: Exception | None) -> tuple[Push, ...]:
         call = self._open_call(ask, len(push.content))
-        intent = call.intent(lambda: self._over, lambda: self.upstream)
+        # What steers is worth nothing when the response is over that it was for, whose own hold may be what it would wait for.
+        intent = call.intent(lambda: self._over, lambda: self.upstream, may_wait=ask.steers is None)
         if fault is not None:
             answered = await asking.failing(self._gate, intent, fault)
         elif self.upstream:
@@ -134,13 +137,13 @@ class Creates:
         self._answers_to(call).sent(call)
         return written
 
-    def _answers_to(self, call: Call) -> Answers:
+    def _answers_to(self, call: Call) -> Answers | Lanes:
         """Among which the answer to this call will be."""
-        return self._answers
+        return self._running
 
     def _act(self, call: Call, answered: Admitted | Refused | Gone, push: Push) -> tuple[Push, ...]:
         if isinstance(answered, Refused):
-            return self._refuse(call, answered)
+            return self._refuse(call, answered, push)
         if isinstance(answered, Gone):
             call.written_off(State.FAILED)
             return ()
@@ -150,12 +153,13 @@ class Creates:
             return ()
         return (push,)
 
-    def _refuse(self, call: Call, refused: Refused) -> tuple[Push, ...]:
+    def _refuse(self, call: Call, refused: Refused, push: Push) -> tuple[Push, ...]:
         """What the client gets in place of what it asked for."""
         call.written_off(State.REFUSED)
-        tool = call.attribution.tool
-        frame = self._dialect.refusal_frame(notice(refused), tool, strict=refused.strict)
-        return (Push(frame, to_server=False),)
+        return (Push(self._refusal(call, refused, push), to_server=False),)
+
+    def _refusal(self, call: Call, refused: Refused, push: Push) -> bytes:
+        return self._dialect.refusal_frame(notice(refused), call.attribution.tool, strict=refused.strict)
 
     def _keep(self, push: Push) -> tuple[Push, ...]:
         self._kept_bytes += len(push.content)
@@ -193,21 +197,34 @@ class Talk(Creates):
         ended: Callable[[], None],
         upstream: bool,
     ) -> None:
-        super().__init__(gate, dialect, reader, open_call=open_call, deliver=deliver, ended=ended, upstream=upstream)
+        self._lanes = Lanes()
+        super().__init__(
+            gate, dialect, reader, open_call=open_call, deliver=deliver, ended=ended, upstream=upstream, answers=self._lanes
+        )  # fmt: skip
         self._reader = reader
+        self._socket = dialect
 
     def from_server(self, content: bytes) -> None:
         """Move the counts of the response that this message is about."""
         try:
-            moved = self._reader.from_server(content)
-            if moved is None:
-                if (speaking := self._answers.speaking) is not None:
-                    speaking.received_bytes += len(content)
-            elif (running := self._answers.move(*moved, len(content))) is not None:
+            said = self._reader.from_server(content)
+            if said is None:
+                self._lanes.heard(len(content))
+            elif isinstance(said, Steered):
+                self._lanes.steered(said, len(content))
+            elif (running := self._lanes.move(said, len(content))) is not None:
                 self._progress(running)
         except Exception as fault:  # noqa: BLE001 - the message has gone to the client; a fault here must not end the rest
-            for running in self._answers.running():
+            for running in self._lanes.running():
                 running.reading = Reading(flags=(f"reader failed: {type(fault).__name__}",))
+
+    async def _answer(self, ask: Ask, push: Push, fault: Exception | None) -> tuple[Push, ...]:
+        return await super()._answer(self._lanes.asked(ask), push, fault)
+
+    def _refusal(self, call: Call, refused: Refused, push: Push) -> bytes:
+        if call.ask.steers is None:
+            return super()._refusal(call, refused, push)
+        return self._socket.steer_refused(notice(refused), push.content, call.ask.lane)
 
     def _progress(self, running: Running) -> None:
         counted = sum(part.usage.input_total + (part.usage.output_tokens or 0) for part in running.reading.parts)

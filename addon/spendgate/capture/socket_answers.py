@@ -1,4 +1,4 @@
-"""Which call of a WebSocket connection a message of the server is about: creates by their order, then by response id.
+"""Which call of one lane of a WebSocket connection a message of the server is about: creates by their order, then by response id.
 
 No create may be settled with another's counts. So an id that has ended is remembered, and an error, which names no response,
 ends a running one at once only where no create behind it can be meant; else when no word of that one can follow any more.
@@ -6,16 +6,14 @@ ends a running one at once only where no create behind it can be meant; else whe
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import deque
 from dataclasses import dataclass
 
 from spendgate.capture.call import Call
-from spendgate.providers.interface import Reading, Result
-from spendgate.providers.results import response_key
+from spendgate.capture.socket_past import Past
+from spendgate.providers.interface import Reading
 
-ENDED_IDS_MAX = 256
-"""The latest ids that are over, of which a message changes nothing. Each is at most 512 characters long."""
-_NOTHING_BEGUN = Reading(free=True, final=True, ended=True)
+NOTHING_BEGUN = Reading(free=True, final=True, ended=True)
 """What a create has cost that was answered by an error alone."""
 _NOT_SEEN = Reading(ended=True)
 """What is known of a create of which no answer was seen."""
@@ -51,13 +49,13 @@ class Running:
 
 
 class Answers:
-    """The calls of one connection that run, those without an id in the order in which they were sent."""
+    """The calls of one lane that run, those without an id in the order in which they were sent."""
 
-    def __init__(self) -> None:
+    def __init__(self, past: Past | None = None) -> None:
+        """`past`: what is over on this connection, where it has several lanes."""
         self._unnamed: deque[Running] = deque()
         self._named: dict[str, Running] = {}
-        self._ended_ids: deque[str] = deque(maxlen=ENDED_IDS_MAX)
-        self._failed: OrderedDict[str, Call] = OrderedDict()
+        self._past = Past() if past is None else past
         self.speaking: Running | None = None
         """What a message is of that moves no reading: they run one at a time, in order."""
 
@@ -68,7 +66,22 @@ class Answers:
 
     def takes(self, response_id: str) -> bool:
         """Whether this response answers one of ours, of which the first to wait has not heard yet, or has."""
-        return response_id in self._named or (self.waits and response_id not in self._ended_ids)
+        return response_id in self._named or (self.waits and response_id not in self._past)
+
+    @property
+    def first(self) -> Call | None:
+        """The create that has waited longest for its answer."""
+        return self._unnamed[0].call if self._unnamed else None
+
+    def runs(self, response_id: str) -> Running | None:
+        """What runs under this id."""
+        return self._named.get(response_id)
+
+    def begins(self, response_id: str, running: Running) -> None:
+        """A response that no create asked for: it is this one's from here on."""
+        self._named[response_id] = running
+        heard(running)
+        self._turn()
 
     def running(self) -> list[Running]:
         return [*self._named.values(), *self._unnamed]
@@ -102,7 +115,7 @@ class Answers:
             return self._move_unnamed(reading, size_bytes)
         running = self._named.get(response_id) or self._name(response_id)
         if running is None:
-            self._late(response_id, reading)
+            self._past.late(response_id, reading)
             return None
         running.received_bytes += size_bytes
         running.reading = reading
@@ -115,7 +128,7 @@ class Answers:
 
     def _name(self, response_id: str) -> Running | None:
         """The create that a response answers of which nothing has been heard; None: it is over, or answers none of ours."""
-        if response_id in self._ended_ids:
+        if response_id in self._past:
             return None
         for name, failed in list(self._named.items()):
             # Responses run one at a time: with a new one there, nothing more comes of the one that failed.
@@ -125,13 +138,13 @@ class Answers:
                 self._trust()
         # One that the error may have answered gives way to what was sent after the error.
         while len(self._unnamed) > 1 and self._unnamed[0].doubted and not self._unnamed[-1].doubted:
-            _answered(self._unnamed.popleft(), _NOT_SEEN)
+            answered(self._unnamed.popleft(), _NOT_SEEN)
         if not self._unnamed:
-            self._ended_ids.append(response_id)
+            self._past.add(response_id)
             return None
         # Creates are answered in order; from its first event on a response goes by its id.
         running = self._named[response_id] = self._unnamed.popleft()
-        _heard(running)
+        heard(running)
         return running
 
     def _move_unnamed(self, reading: Reading, size_bytes: int) -> Running | None:
@@ -145,12 +158,12 @@ class Answers:
             return None
         self._unnamed[0].received_bytes += size_bytes
         if reading.response_id is not None:
-            reading = _NOTHING_BEGUN
+            reading = NOTHING_BEGUN
         if reading.final or reading.ended:
-            _answered(self._unnamed.popleft(), reading)
+            answered(self._unnamed.popleft(), reading)
             return None
         running = self._unnamed[0]
-        _heard(running)
+        heard(running)
         running.reading = reading
         return running
 
@@ -162,7 +175,7 @@ class Answers:
         elif running.failed is None:
             running.failed = reading
         elif self._unnamed:
-            _answered(self._unnamed.popleft(), _NOTHING_BEGUN)
+            answered(self._unnamed.popleft(), NOTHING_BEGUN)
         for behind in self._unnamed:
             behind.doubted = True
 
@@ -170,20 +183,13 @@ class Answers:
         """It ends as the error says, so that its hold is free; should it be counted after all, that is a correction."""
         name = reading.response_id or ""
         running.reading = reading
-        self._failed[name] = running.call
-        if len(self._failed) > ENDED_IDS_MAX:
-            self._failed.popitem(last=False)
+        self._past.counted_later(name, running.call, awaited=True)
         self._over(name, running, counts_later=True)
-
-    def _late(self, response_id: str, reading: Reading) -> None:
-        """Words about a response that is over change nothing, but for the counts of one that an error had ended."""
-        if reading.final and not reading.free and (call := self._failed.pop(response_id, None)) is not None:
-            call.collect((Result(response_key(response_id), reading, awaited=True),))
 
     def _over(self, response_id: str, running: Running, *, counts_later: bool = False) -> None:
         running.end(counts_later=counts_later)
         self._named.pop(response_id, None)
-        self._ended_ids.append(response_id)
+        self._past.add(response_id)
 
     def _trust(self) -> None:
         """The error was about the response that ran: those behind it are still to be answered."""
@@ -191,12 +197,14 @@ class Answers:
             running.doubted = False
 
 
-def _heard(running: Running) -> None:
+def heard(running: Running) -> None:
+    """The first word of its answer is here."""
     if running.call.first_byte_ms is None:
         running.call.replied(200)
 
 
-def _answered(running: Running, reading: Reading) -> None:
-    _heard(running)
+def answered(running: Running, reading: Reading) -> None:
+    """This is its whole answer."""
+    heard(running)
     running.reading = reading
     running.end()

@@ -18,18 +18,18 @@ from typing import Final
 from msgspec.structs import replace
 
 from spendgate.providers.base import asked_also
-from spendgate.providers.interface import Ask, Dialect, Head, Reading
+from spendgate.providers.interface import Ask, Dialect, Head
 from spendgate.providers.jsonwalk import values_at
 from spendgate.providers.repeated import UNNAMED
-from spendgate.providers.socket_interface import SocketReader
+from spendgate.providers.socket_interface import Moved, SocketReader, Steered
 
 NAMES: Final = frozenset({
     "audio", "background", "best_of", "cache_control", "container", "content_policy_fallbacks", "context_management",
-    "context_window_fallbacks", "conversation", "deferred", "edits", "fallbacks", "file_id", "generate", "id", "input",
-    "input_audio", "max_completion_tokens", "max_output_tokens", "max_tokens", "max_tool_calls", "max_uses", "mcp_servers",
-    "metadata", "mode", "model", "models", "n", "parameters", "plugins", "preset", "previous_response_id", "prompt", "reasoning",
-    "search_parameters", "service_tier", "speed", "stream", "stream_format", "stream_options", "tools", "ttl", "type", "user_id",
-    "web_search_options",
+    "context_window_fallbacks", "conversation", "deferred", "edits", "enabled", "fallbacks", "file_id", "generate", "id",
+    "input", "input_audio", "max_completion_tokens", "max_output_tokens", "max_tokens", "max_tool_calls", "max_uses",
+    "mcp_servers", "metadata", "mode", "model", "models", "multi_agent", "n", "parameters", "plugins", "preset",
+    "previous_response_id", "prompt", "reasoning", "search_parameters", "service_tier", "speed", "stream", "stream_format",
+    "stream_id", "stream_options", "tools", "ttl", "type", "user_id", "web_search_options",
 })  # fmt: skip
 """The keys that are looked at in a request, at any depth."""
 _BOUNDING: Final = frozenset({
@@ -145,6 +145,6 @@ class CasedSocket:
             return other if ask is None else ask
         return weaker(ask, other)
 
-    def from_server(self, message: bytes) -> tuple[str | None, Reading] | None:
+    def from_server(self, message: bytes) -> Moved | Steered | None:
         """As the dialect reads it."""
         return self._inner.from_server(message)

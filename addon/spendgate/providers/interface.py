@@ -127,6 +127,11 @@ class Ask(Struct, frozen=True):
     """It names models for what comes later on its connection, and asks for nothing itself."""
     transcribes: bool = False
     """Of a WebSocket: what was heard is to be written down, by a model of its own, and answered apart from turns."""
+    lane: str | None = None
+    """Of a WebSocket on which several responses run at once, each in a lane: which one; None: the one without a name."""
+    steers: str | None = None
+    """Of a WebSocket: the running response that it adds input to. The server then begins another by itself, as that one was asked
+    for, with what this says of it."""
     background: bool = False
     characters: int | None = None
     """Characters that are to be spoken, where the dialect bills by them."""

@@ -22,6 +22,8 @@ from spendgate.providers.shapes import COUNT, FLAG, TEXT, Fields, Shape, items, 
 from spendgate.providers.stated import FEES, stated_nanos, tools_run
 from spendgate.usage import Usage
 
+MARKS: Final = (b'"usage"', b'"error"', b'"response.created"')
+"""One of these stands in each event that `read_event` is for."""
 RESPONSE_FIELDS: Final = {
     "id": TEXT,
     "model": TEXT,

@@ -169,8 +169,13 @@ def responses_frame(notice: Notice, tool: str | None, *, strict: bool = False) -
     return _json(frame)
 
 
+def openai_code(notice: Notice) -> str:
+    """Why, in OpenAI's words where it has some."""
+    return "rate_limit_exceeded" if notice.passing else _OPENAI_CODES.get(notice.code, notice.code)
+
+
 def _openai_error(notice: Notice, tool: str | None, status: int) -> dict[str, object]:
-    code = "rate_limit_exceeded" if notice.passing else _OPENAI_CODES.get(notice.code, notice.code)
+    code = openai_code(notice)
     kind = "requests" if notice.passing else "invalid_request_error" if status == 400 else "insufficient_quota"
     error: dict[str, object] = {"message": notice.message, "type": kind, "param": None, "code": code}
     if tool == "codex" and status == 429 and not notice.passing:

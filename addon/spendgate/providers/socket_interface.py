@@ -3,11 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from msgspec import Struct
 
 from spendgate.providers.interface import Ask, Dialect, Head, Notice, Reading, Result
+
+
+class Moved(NamedTuple):
+    """What one message of a server says of one response."""
+
+    response_id: str | None
+    """None: of an error, or of a host that gives responses no id."""
+    reading: Reading | None
+    """None: nothing of its counts moved."""
+    lane: str | None = None
+    """The lane it came in (`Ask.lane`); None: the one without a name."""
+    continues: str | None = None
+    """The response that it goes on from, where that was looked at."""
+
+
+class Steered(Struct, frozen=True):
+    """What a server says of a message that steers (`Ask.steers`)."""
+
+    target: str
+    """The response that was to be steered."""
+    steer_id: str | None
+    begins: bool
+    """Whether a response may begin of it by itself. False: it was not done, or waits for the next `response.create`."""
 
 
 class SocketReader(Protocol):
@@ -20,8 +43,8 @@ class SocketReader(Protocol):
         """
         ...
 
-    def from_server(self, message: bytes) -> tuple[str | None, Reading] | None:
-        """(response id, reading) when this message moved a response's counts; `reading.final` at its end."""
+    def from_server(self, message: bytes) -> Moved | Steered | None:
+        """What this message says of a response, whose `reading` is `final` at its end, or of one that steers."""
         ...
 
 
@@ -32,6 +55,10 @@ class SocketDialect(Dialect, Protocol):
 
     def refusal_frame(self, notice: Notice, tool: str | None, *, strict: bool = False) -> bytes:
         """The text message that refuses one `response.create`."""
+        ...
+
+    def steer_refused(self, notice: Notice, message: bytes, lane: str | None) -> bytes:
+        """The text message that refuses this message, which steers a response of this lane: what runs goes on."""
         ...
 
     def cut_frame(self, notice: Notice, response_id: str | None = None) -> bytes:

@@ -1,4 +1,8 @@
-"""OpenAI's Responses over WebSocket, by wsproto: each `response.create` is answered with the events of one response."""
+"""OpenAI's Responses over WebSocket, by wsproto: each `response.create` is answered with the events of one response, in its lane.
+
+A `response.steer` is taken, and followed by a response that nobody asked for; what it steers is over by then: one message is
+answered after the other.
+"""
 
 from __future__ import annotations
 
@@ -38,6 +42,10 @@ class Conversation:
         self._wire = wsproto.WSConnection(wsproto.ConnectionType.SERVER)
         self._text: list[str] = []
         self._session = realtime.Session(request.path)
+        self._asked: dict[str, object] = {}
+        """What is answered."""
+        self._way: dict[str, object] = {}
+        """The lane of that, as a message has it."""
 
     async def serve(self) -> None:
         """Answer until either side closes; the handshake has a log row of its own, without a body."""
@@ -103,8 +111,15 @@ class Conversation:
                     await self._writer.drain()
                     await asyncio.sleep(script.delay_ms / 1000)
             return
-        if asked.get("type") != "response.create":
+        if asked.get("type") == "response.steer":
+            before = {"previous_response_id": asked["previous_response_id"]}
+            steer = {"id": new_id("steer"), **before}
+            self._send(TextMessage(data=json.dumps({"type": "response.steer.accepted", "steer": steer, **self._way})))
+            asked = {**self._asked, **before}
+        elif asked.get("type") != "response.create":
             return
+        self._asked = asked
+        self._way = {name: asked[name] for name in ("stream_id",) if name in asked}
         served = self._context.begin(self._request, "websocket")
         served.method, served.billable, served.status, served.request_bytes = "WEBSOCKET", True, 200, len(text.encode())
         canned, script = self._context.canned, tools.turn(self._context.script, text.encode())
@@ -123,7 +138,7 @@ class Conversation:
         try:
             await asyncio.sleep(script.delay_ms / 1000)
             for event in openai.response_events(script, served.model, served.response_id):
-                message = json.dumps(event)
+                message = json.dumps(self._of(event, asked))
                 self._send(TextMessage(data=message))
                 served.sent(message.encode())
                 await self._writer.drain()
@@ -131,3 +146,10 @@ class Conversation:
             complete = True
         finally:
             self._context.log.end(served, complete=complete)
+
+    def _of(self, event: dict[str, object], asked: dict[str, object]) -> dict[str, object]:
+        """An event of this one's answer, which says what it goes on from and in which lane it is."""
+        before, response = asked.get("previous_response_id"), event.get("response")
+        if before is not None and isinstance(response, dict):
+            event = {**event, "response": {**response, "previous_response_id": before}}
+        return {**event, **self._way}

@@ -1,0 +1,86 @@
+"""What a request for an OpenAI response asks for: a body, or a `response.create` message, which holds the same fields.
+
+Sources: facts/wire-formats.md 2, 16.1; openai-python 3.54, types/responses/response_create_params.py.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from spendgate.providers.client import sender
+from spendgate.providers.interface import Ask, Head
+from spendgate.providers.jsonscan import Scan, Scanner
+from spendgate.providers.other_models import NAMING, TOOL, others
+from spendgate.providers.shapes import COUNT, FLAG, NAMED, PRESENT, TEXT, Shape, cap, items, record
+
+_REQUEST: Final = Shape(
+    model=TEXT,
+    stream=FLAG,
+    stream_id=TEXT,
+    max_output_tokens=COUNT,
+    max_tool_calls=COUNT,
+    service_tier=TEXT,
+    background=FLAG,
+    generate=FLAG,
+    previous_response_id=NAMED,
+    conversation=NAMED,
+    prompt=PRESENT,
+    reasoning=record(mode=TEXT),
+    multi_agent=record(enabled=FLAG),
+    tools=items(record(type=TEXT, **TOOL)),
+    **NAMING,
+)
+# An item of an id alone, its type left out or null, refers to an earlier one: behind its bracket, spaced or not. One that says
+# them four times counts too, without a look at its end: of a thousand ids in a row, each would be read from up to the last.
+_VALUE: Final = rb'"\s*+:\s*+(?:null|"[^"]*+")\s*+'
+_AGAIN: Final = rb'(?:,\s*+"(?:id|type)' + _VALUE + rb")"
+_REFERENCE: Final = (
+    rb'(id)(?:(?<=\{"id)|(?<=[\s{]\s"id))' + _VALUE + rb"(?:" + _AGAIN + rb"{3}|" + _AGAIN + rb"{0,2}+\})"
+    rb'|type"\s*+:\s*+(null)'
+)
+REQUEST_SCAN: Final = Scanner(
+    _REQUEST,
+    (
+        "model", "stream", "stream_id", "max_output_tokens", "max_tool_calls", "service_tier", "background", "generate",
+        "previous_response_id", "conversation", "prompt", "reasoning", "multi_agent", "tools", *NAMING,
+    ),
+    marks=rb'type"\s*:\s*"(input_image|input_file|input_audio|computer_screenshot|item_reference)"|(file_id)"|'
+    + _REFERENCE,
+)  # fmt: skip
+_CLIENT_TOOLS: Final = frozenset(
+    {None, "function", "custom", "local_shell", "apply_patch", "computer", "computer_use_preview", "namespace"}
+)
+
+
+def ask_of(head: Head, body: bytes, scan: Scan) -> Ask:
+    """The Ask of a request body, or of a `response.create` message, which holds the same fields."""
+    found = scan.fields
+    hosted = [tool for tool in found.get("tools") or [] if tool and tool.get("type") not in _CLIENT_TOOLS]
+    searches = any((tool.get("type") or "").startswith("web_search") for tool in hosted)
+    stored = bool(found.get("prompt"))
+    before, conversation = found.get("previous_response_id"), found.get("conversation")
+    refers = stored or bool(before or conversation)
+    kept = conversation if isinstance(conversation, str) else None
+    team = found.get("multi_agent")
+    return Ask(
+        model=found.get("model"),
+        also=others(found, hosted),
+        streamed=bool(found.get("stream")),
+        text_bytes=len(body),
+        opaque_input=refers or bool(scan.marks),
+        output_tokens_max=cap(found.get("max_output_tokens")),
+        service_tier=found.get("service_tier"),
+        cache_ttl="write",
+        searches_max=found.get("max_tool_calls") if searches else 0,
+        # The provider runs these itself and bills the input again at each round, a stored prompt may bring some that are not
+        # seen here, and a model; `pro` samples several times, and agents of the provider's are as many as the model wants.
+        loops=bool(hosted)
+        or stored
+        or (found.get("reasoning") or {}).get("mode") == "pro"
+        or (team is not None and team.get("enabled") is not False),
+        background=bool(found.get("background")),
+        continues=before if isinstance(before, str) else kept,
+        conversation=kept,
+        generates=found.get("generate") is not False,
+        **sender(head),
+    )
