@@ -17,6 +17,7 @@ from spendgate.capture import ca, issued_files, organization
 from spendgate.capture.certificates import Signer
 from spendgate.capture.leaves import Leaves
 from spendgate.cli import certified, in_force
+from spendgate.cli.wanted import Wanted
 from spendgate.config.paths import State, prepare
 from spendgate.window import DAY_MS
 
@@ -87,7 +88,8 @@ async def follows(house: Any, monkeypatch: pytest.MonkeyPatch, *steps: Any) -> l
 
 
 def house_of(state: State, authority: ca.Authority | Leaves) -> Any:
-    return SimpleNamespace(state=state, authority=authority, tell=lambda: None)
+    wanted = Wanted(None, state, ("regular",))  # nothing is led to it: `test_serves` has the others
+    return SimpleNamespace(state=state, authority=authority, tell=lambda: None, wanted=wanted)
 
 
 async def test_a_renewal_is_told_and_a_bad_file_is_not_taken(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
