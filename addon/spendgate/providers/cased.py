@@ -29,7 +29,7 @@ NAMES: Final = frozenset({
     "input", "input_audio", "max_completion_tokens", "max_output_tokens", "max_tokens", "max_tool_calls", "max_uses",
     "mcp_servers", "metadata", "mode", "model", "models", "multi_agent", "n", "parameters", "plugins", "preset",
     "previous_response_id", "prompt", "reasoning", "search_parameters", "service_tier", "speed", "stream", "stream_format",
-    "stream_id", "stream_options", "tools", "ttl", "type", "user_id", "web_search_options",
+    "stream_id", "stream_options", "thread", "tools", "ttl", "type", "user_id", "web_search_options",
 })  # fmt: skip
 """The keys that are looked at in a request, at any depth."""
 _BOUNDING: Final = frozenset({
