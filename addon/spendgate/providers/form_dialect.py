@@ -11,6 +11,7 @@ from spendgate.providers.base import OpenAIDialect
 from spendgate.providers.interface import Ask, Head, Notice
 from spendgate.providers.jsonscan import Scan
 from spendgate.providers.refusals import chat_cut
+from spendgate.providers.shapes import Fields
 
 
 class FormDialect(OpenAIDialect):
@@ -22,8 +23,11 @@ class FormDialect(OpenAIDialect):
         if not multipart.is_form(kind):
             return (yield from super().asking(head, body))
         form = yield from multipart.fields(kind, body)
-        asked = {"model": form.get("model"), "stream": form.get("stream") == "true"}
-        return replace(self.asked(head, body, Scan(asked)), opaque_input=True)
+        return replace(self.asked(head, body, Scan(self.formed(form))), opaque_input=True)
+
+    def formed(self, form: multipart.Form) -> Fields:
+        """A form's fields as those of a JSON document."""
+        return {"model": form.get("model"), "stream": form.get("stream") == "true"}
 
     def cut(self, notice: Notice, response_id: str | None = None) -> bytes:
         """As for chat."""

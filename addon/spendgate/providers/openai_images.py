@@ -17,15 +17,17 @@ from spendgate.providers.client import sender
 from spendgate.providers.form_dialect import FormDialect
 from spendgate.providers.interface import Ask, Head, Headers, Part, Reader, Reading
 from spendgate.providers.jsonscan import Scan, Scanner
+from spendgate.providers.multipart import Form
 from spendgate.providers.openai_image_usage import IMAGE_USAGE, image_part
+from spendgate.providers.other_models import SVG, drawing
 from spendgate.providers.readers import BodyReader
 from spendgate.providers.shapes import COUNT, FACTOR, FLAG, TEXT, Fields, Shape, record
 from spendgate.providers.sse import Oversized
 from spendgate.providers.streams import EventReader
 from spendgate.usage import Usage
 
-_REQUEST: Final = Shape(model=TEXT, stream=FLAG, n=FACTOR)
-_REQUEST_SCAN: Final = Scanner(_REQUEST, ("model", "stream", "n"))
+_REQUEST: Final = Shape(model=TEXT, stream=FLAG, n=FACTOR, **SVG)
+_REQUEST_SCAN: Final = Scanner(_REQUEST, ("model", "stream", "n", *SVG))
 _SVG: Final = record(model=TEXT, input_tokens=COUNT, output_tokens=COUNT, reasoning_tokens=COUNT)
 _ANSWER: Final = Shape(usage=IMAGE_USAGE, svg_usage=_SVG)
 _ANSWER_SCAN: Final = Scanner(_ANSWER, ("usage", "svg_usage"))
@@ -47,11 +49,18 @@ class OpenAIImages(FormDialect):
         found = scan.fields
         return Ask(
             model=found.get("model"),
+            also=tuple([name for name in drawing(found) if name != found.get("model")]),
             streamed=bool(found.get("stream")),
             text_bytes=len(body),
             loops=True,
             **sender(head),
         )
+
+    def formed(self, form: Form) -> Fields:
+        """As for every form, and what draws: `svg[model]`, or whatever else stands there."""
+        named, svg = form.get("svg[model]"), any(name.startswith("svg") for name in form)
+        drawn = {"svg": {"model": named} if svg else None, "output_format": form.get("output_format")}
+        return {**super().formed(form), **drawn}
 
     def events(self, ask: Ask, headers: Headers) -> Reader:
         """A reader of a stream of partial and whole images."""
