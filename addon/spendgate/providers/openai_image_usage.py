@@ -6,9 +6,12 @@ from __future__ import annotations
 from typing import Any, Final
 
 from spendgate.providers.interface import Part
-from spendgate.providers.shapes import COUNT, Fields, record
+from spendgate.providers.shapes import COUNT, TEXT, Fields, record
 from spendgate.usage import Usage
 
+IMAGE_MODEL: Final = "gpt-image-1"
+"""What has made an image where neither request nor answer names a model; of those that OpenAI lists none costs more."""
+SVG_USAGE: Final = record(model=TEXT, input_tokens=COUNT, output_tokens=COUNT, reasoning_tokens=COUNT)
 _DETAILS: Final = record(image_tokens=COUNT, text_tokens=COUNT, cached_tokens=COUNT)
 IMAGE_USAGE: Final = record(
     input_tokens=COUNT,
@@ -18,6 +21,18 @@ IMAGE_USAGE: Final = record(
     cached_tokens=COUNT,
     cached_tokens_details=record(cached_image_tokens=COUNT, cached_text_tokens=COUNT),
 )
+
+
+def drawn_parts(found: Fields | None) -> tuple[Part, ...]:
+    """What another model used to draw a picture as text (`svg_usage`)."""
+    if found is None:
+        return ()
+    usage = Usage(
+        input_tokens=found.get("input_tokens"),
+        output_tokens=found.get("output_tokens"),
+        reasoning_tokens=found.get("reasoning_tokens"),
+    )
+    return (Part(usage, found.get("model")),)
 
 
 def image_part(usage: Fields | None, model: str | None = None) -> Part | None:
