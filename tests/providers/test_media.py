@@ -19,6 +19,7 @@ from spendgate.providers import multipart
 from spendgate.providers.dialects import DIALECTS
 from spendgate.providers.headers import CaseInsensitive
 from spendgate.providers.interface import Ask, Head, Part, Reading
+from spendgate.providers.openai_image_usage import image_part
 from spendgate.usage import Usage
 
 NOW = datetime(2026, 11, 28, tzinfo=UTC)
@@ -84,6 +85,30 @@ def test_text_that_is_put_out_with_an_image_has_its_own_price() -> None:
     one, other = answer(IMAGES, wire, JSON).parts
     assert one.units["output_image_tokens"] == 4000
     assert priced(other, "gpt-image-1.5") == listed("gpt-5.1", input_tokens=50, output_tokens=70)
+
+
+@pytest.mark.parametrize(
+    ("cached", "read", "of_image"),
+    [
+        ({"cached_tokens": 60, "cached_tokens_details": {"cached_image_tokens": 50, "cached_text_tokens": 10}}, 60, 50),
+        ({"cached_tokens": 15}, 15, 0),
+        ({"cached_tokens": 95}, 95, 75),
+        ({"cached_tokens": 500, "cached_tokens_details": {"cached_image_tokens": 500}}, 100, 80),
+    ],
+    ids=["told", "text first", "more than there is of text", "more than there is"],
+)
+def test_what_the_image_tool_has_cached_has_its_own_price(cached: dict[str, Any], read: int, of_image: int) -> None:
+    """100 tokens in, 80 of them of images: cached ones of either kind cost a quarter."""
+    details = {"image_tokens": 80, "text_tokens": 20}
+    part = image_part(
+        {"input_tokens": 100, "output_tokens": 1, "input_tokens_details": details, **cached}, "gpt-image-1.5"
+    )
+    assert part is not None
+    assert (part.usage.input_tokens, part.usage.cache_read_tokens) == (100 - read, read)
+    assert part.units == {"input_image_tokens": 80, "cache_image_read_tokens": of_image, "output_image_tokens": 1}
+    text = 5_000 * (20 - (read - of_image)) + 1_250 * (read - of_image)
+    image = 8_000 * (80 - of_image) + 2_000 * of_image
+    assert priced(part, "gpt-image-1.5") == text + image + 32_000
 
 
 @pytest.mark.parametrize("kind", ["image_generation", "image_edit"])

@@ -54,6 +54,32 @@ def test_advisors(long: bool) -> None:
     assert also(CHAT, long=long, plugins=[{"id": "web"}, {"id": "fusion"}, {"id": "x", "model": "m-4"}]) == ("", "m-4")
 
 
+@pytest.mark.parametrize(
+    ("members", "drawn"),
+    [
+        ({"output_format": "svg", "svg": {"model": "m-2"}}, ("m-2",)),
+        ({"svg": {"model": "m-2"}}, ("m-2",)),
+        ({"svg": {"model": "m-1"}}, ()),
+        ({"output_format": "svg"}, ("",)),
+        ({"output_format": "png", "svg": None}, ()),
+    ],
+)
+def test_what_draws_a_picture_as_text(members: dict[str, object], drawn: tuple[str, ...]) -> None:
+    """OpenAI's images and its image tool name the model that writes an SVG, or leave it to OpenAI; a form names it, too."""
+    assert also("openai-images", **members) == drawn
+    for dialect in (CHAT, RESPONSES):
+        assert also(dialect, tools=[{"type": "image_generation", **members}]) == drawn
+    spelled = {
+        f"{name}[{key}]" if key else name: text
+        for name, value in members.items() if value is not None
+        for key, text in (value.items() if isinstance(value, dict) else [("", value)])
+    }  # fmt: skip
+    parts = {"model": "m-1", **spelled}.items()
+    form = "".join(f'--b\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{text}\r\n' for name, text in parts)
+    formed = head("POST", "/v1/images/edits", content_type="multipart/form-data; boundary=b")
+    assert DIALECTS["openai-images"].ask(formed, (form + "--b--\r\n").encode()).also == drawn
+
+
 def test_a_persons_own_tools_name_nothing() -> None:
     """Their members are theirs, and what looks like a model in a schema is none."""
     own = {"name": "f", "parameters": {"model": "m-2", "properties": {"model": {"type": "string"}}}}

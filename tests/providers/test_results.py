@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from providers.feeding import JSON, STREAM, head, pieces
+from spendgate.providers.batches import ASSUMED
 from spendgate.providers.dialects import DIALECTS
 from spendgate.providers.headers import CaseInsensitive
 from spendgate.providers.interface import Dialect, Head, Result, ResultReader
@@ -160,6 +161,21 @@ def test_a_line_is_known_by_its_own_id(custom_id: Any) -> None:
     wire = json.dumps(body(0) | {"custom_id": custom_id}).encode()
     (result,) = given(reader("openai-batches", FILES, LINES), [wire])
     assert result.key == given(reader("openai-batches", FILES, LINES), [json.dumps(body(0)).encode()])[0].key
+
+
+@pytest.mark.parametrize("size", [4, 3_000_000], ids=["short", "long"])
+def test_images_of_a_batch_are_counted_as_images(size: int) -> None:
+    """Their line names no model: the dearest that makes images is taken, which the row says; so is what has drawn one as text."""
+    usage = {"input_tokens": 50, "output_tokens": 4160, "input_tokens_details": {"image_tokens": 20, "text_tokens": 30}}
+    drawn = {"model": "gpt-5.1", "input_tokens": 7, "output_tokens": 8, "reasoning_tokens": 0, "total_tokens": 15}
+    answer = {"created": 1, "data": [{"b64_json": "A" * size}], "usage": usage, "svg_usage": drawn}
+    line = {"id": "batch_req_1", "custom_id": "a", "response": {"status_code": 200, "body": answer}}
+    (result,) = given(reader("openai-batches", FILES, LINES), [json.dumps(line).encode() + b"\n"])
+    image, text = result.reading.parts
+    assert (image.model, dict(image.units)) == ("gpt-image-1", {"input_image_tokens": 20, "output_image_tokens": 4160})
+    assert (text.model, text.usage.input_tokens, text.usage.output_tokens) == ("gpt-5.1", 7, 8)
+    assert image.context == text.context == {"processing": "batch"}
+    assert (result.reading.final, result.reading.flags) == (True, (ASSUMED,))
 
 
 @pytest.mark.parametrize(("status", "count"), [("queued", 0), ("in_progress", 0), ("completed", 1), (None, 1)])

@@ -188,6 +188,8 @@ def plain_body(line: bytes) -> Result | None:
     except _OTHER:
         return None
     body = found.response.body
+    if body.model is None:
+        return None
     told = body.usage
     into = told.prompt_tokens_details or told.input_tokens_details or _NO_DETAILS
     out = told.completion_tokens_details or told.output_tokens_details or _NO_DETAILS

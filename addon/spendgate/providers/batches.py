@@ -22,7 +22,8 @@ from spendgate.providers.interface import Ask, Head, Headers, Part, Reader, Read
 from spendgate.providers.jsonscan import Scan, Scanner
 from spendgate.providers.openai_answers import RESPONSE_FIELDS, answer
 from spendgate.providers.openai_chat import OpenAIChat
-from spendgate.providers.openai_usage import usage_of
+from spendgate.providers.openai_image_usage import IMAGE_MODEL, SVG_USAGE, drawn_parts, image_part
+from spendgate.providers.openai_usage import USAGE_OR_IMAGES, usage_of
 from spendgate.providers.readers import FreeReader
 from spendgate.providers.results import Lines, NoResults
 from spendgate.providers.shapes import COUNT, TEXT, Fields, Shape, record
@@ -30,10 +31,11 @@ from spendgate.usage import Usage
 
 _MESSAGE_LINE: Final = Shape(custom_id=TEXT, result=record(type=TEXT, message=record(**ANSWER_FIELDS)))
 _MESSAGE_ENDS: Final = Scanner(_MESSAGE_LINE, ("custom_id", *ANSWER_FIELDS))
-_BODY_LINE: Final = Shape(
-    id=TEXT, custom_id=TEXT, response=record(status_code=COUNT, body=record(**{**RESPONSE_FIELDS, "object": TEXT}))
-)
-_BODY_ENDS: Final = Scanner(_BODY_LINE, ("id", "custom_id", *RESPONSE_FIELDS))
+_BODY: Final = {**RESPONSE_FIELDS, "object": TEXT, "usage": USAGE_OR_IMAGES, "svg_usage": SVG_USAGE}
+_BODY_LINE: Final = Shape(id=TEXT, custom_id=TEXT, response=record(status_code=COUNT, body=record(**_BODY)))
+_BODY_ENDS: Final = Scanner(_BODY_LINE, ("id", "custom_id", *RESPONSE_FIELDS, "svg_usage"))
+ASSUMED: Final = f"model assumed: {IMAGE_MODEL}"
+"""Flag of images of a batch: no line of its results names the model, and its requests were sent in a file."""
 _ID: Final = re.compile(r"/([^/]+)/(?:results|content)/?$", re.IGNORECASE)
 
 
@@ -122,12 +124,25 @@ def _body(file: str, found: Fields) -> Result | None:
     key = f"batch {found['id']}" if found.get("id") else f"file {file} {found['custom_id']}"
     if body.get("object") == "response" or body.get("output") is not None:
         return _result(key, answer(Reading(), body))
+    if body.get("model") is None and (images := _images(body)) is not None:
+        return _result(key, images)
     counts = usage_of(body["usage"])
     if counts.output_tokens is None:
         counts = counts.overlaid(Usage(output_tokens=0))  # embeddings
     model = body.get("model")
     reading = Reading((Part(counts, model),), model, response_id=body.get("id"), final=counts.known, ended=True)
     return _result(key, reading)
+
+
+def _images(body: Fields) -> Reading | None:
+    """An answer of the images API, whose counts say which of them are of images; None: it is another one."""
+    given = [body["usage"].get(name) or {} for name in ("input_tokens_details", "output_tokens_details")]
+    part = image_part(body["usage"], IMAGE_MODEL) if any("image_tokens" in each for each in given) else None
+    if part is None:
+        return None
+    parts = (part, *drawn_parts(body.get("svg_usage")))
+    final = all(each.known for each in parts)
+    return Reading(parts, IMAGE_MODEL, final=final, ended=True, flags=(ASSUMED,))
 
 
 def _result(key: str, reading: Reading) -> Result | None:

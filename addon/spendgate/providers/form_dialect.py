@@ -12,6 +12,7 @@ from spendgate.providers.interface import Ask, Head, Notice
 from spendgate.providers.jsonscan import Scan
 from spendgate.providers.packed import PICTURE_BYTES_A_TOKEN, PICTURE_TOKENS_MAX
 from spendgate.providers.refusals import chat_cut
+from spendgate.providers.shapes import Fields
 
 _FIELDS_BYTES = 1_024
 """What the fields beside its files, a prompt among them, are taken to be."""
@@ -26,8 +27,11 @@ class FormDialect(OpenAIDialect):
         if not multipart.is_form(kind):
             return (yield from super().asking(head, body))
         form = yield from multipart.fields(kind, body)
-        asked = {"model": form.get("model"), "stream": form.get("stream") == "true"}
-        return self.uploaded(replace(self.asked(head, body, Scan(asked)), opaque_input=True), body)
+        return self.uploaded(replace(self.asked(head, body, Scan(self.formed(form))), opaque_input=True), body)
+
+    def formed(self, form: multipart.Form) -> Fields:
+        """A form's fields as those of a JSON document."""
+        return {"model": form.get("model"), "stream": form.get("stream") == "true"}
 
     def uploaded(self, ask: Ask, body: bytes) -> Ask:
         """`ask`, with what the form's files usually count as: pictures, of which the form is nearly all."""

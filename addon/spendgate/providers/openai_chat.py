@@ -3,7 +3,8 @@
 A stream reports usage only when asked with `stream_options.include_usage`, in a last chunk without choices; many compatible
 hosts report it unasked, some on every chunk, Groq as `x_groq.usage`, Moonshot in a choice: the last report counts, none is
 added. Groq's compound models break it down by the models that worked, and each is priced as its own. A stream without any is
-estimated. Sources: facts/wire-formats.md 2, 6, 12.
+estimated. Sources: facts/wire-formats.md 2, 6, 12; learn.microsoft.com, Azure OpenAI On Your Data; alibabacloud.com, Model Studio
+(`enable_search`); ai.google.dev, OpenAI compatibility (`extra_body`).
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from spendgate.providers.shapes import (
     PRESENT,
     PROMPTS,
     TEXT,
+    UNLESS_FALSE,
     UNREADABLE,
     Fields,
     Shape,
@@ -50,19 +52,27 @@ _REQUEST: Final = Shape(
     service_tier=TEXT,
     web_search_options=PRESENT,
     search_parameters=PRESENT,
+    enable_search=UNLESS_FALSE,
+    enable_code_interpreter=UNLESS_FALSE,
+    data_sources=PRESENT,
     plugins=PLUGINS,
     stream_options=PRESENT,
     deferred=FLAG,
     tools=items(record(type=TEXT, **TOOL)),
     **NAMING,
 )
+_HOSTED: Final = ("enable_search", "enable_code_interpreter", "data_sources")
+"""What hosts are told to look up, and to run: Alibaba's, whose search has a price by the call, and Azure's "on your data", which
+asks the model what to look for and puts what it finds into the input."""
 _REQUEST_SCAN: Final = Scanner(
     _REQUEST,
     (
         "model", "stream", "max_tokens", "max_completion_tokens", "n", "best_of", "prompt",
-        "service_tier", "web_search_options", "search_parameters", "plugins", "stream_options", "tools", "deferred", *NAMING,
+        "service_tier", "web_search_options", "search_parameters", *_HOSTED, "plugins", "stream_options", "tools", "deferred",
+        *NAMING,
     ),
-    marks=rb'type"\s*:\s*"(image_url|input_audio|file)"|(file_id)"|(audio)"\s*:\s*\{',
+    # A cache of Gemini's that a request goes on from (`extra_body.google.cached_content`) holds any amount of input.
+    marks=rb'type"\s*:\s*"(image_url|input_audio|file)"|(file_id)"|(audio)"\s*:\s*\{|(cached_?[cC]ontent)"\s*:\s*"',
 )  # fmt: skip
 
 _SEARCH_MODELS: Final = re.compile(r"-search(?:-|$)|:online$|(?:^|/)compound(?:-|$)")
@@ -124,7 +134,8 @@ class OpenAIChat(OpenAIDialect):
 def _ask(head: Head, body: bytes, scan: Scan) -> Ask:
     found = scan.fields
     streamed = bool(found.get("stream"))
-    asks = any(found.get(name) for name in ("web_search_options", "search_parameters"))
+    asks = any(found.get(name) for name in ("web_search_options", "search_parameters", "enable_search"))
+    runs = any(found.get(name) for name in _HOSTED)
     plugins = any((plugin or {}).get("id") not in _FREE_PLUGINS for plugin in found.get("plugins") or [])
     hosted = [tool for tool in found.get("tools") or [] if tool and tool.get("type") not in _CLIENT_TOOLS]
     searches = bool(asks or plugins or hosted or _SEARCH_MODELS.search(found.get("model") or ""))
@@ -143,7 +154,7 @@ def _ask(head: Head, body: bytes, scan: Scan) -> Ask:
         service_tier=found.get("service_tier"),
         cache_ttl="write",
         searches_max=None if searches else 0,
-        loops=searches or unread,
+        loops=searches or runs or unread,
         background=bool(found.get("deferred")),
         usage_unsaid=streamed and "stream_options" not in found and ESCAPED not in scan.marks,
         **sender(head),

@@ -13,11 +13,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from spendgate.providers.interface import Part
-from spendgate.providers.openai_image_usage import image_part
+from spendgate.providers.openai_image_usage import IMAGE_MODEL, image_part
 from spendgate.providers.shapes import Fields
-
-IMAGE_MODEL: Final = "gpt-image-1"
-"""What the image tool uses where neither request nor answer names one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,19 +15,19 @@ from msgspec.structs import replace
 
 from spendgate.providers.client import sender
 from spendgate.providers.form_dialect import FormDialect
-from spendgate.providers.interface import Ask, Head, Headers, Part, Reader, Reading
+from spendgate.providers.interface import Ask, Head, Headers, Reader, Reading
 from spendgate.providers.jsonscan import Scan, Scanner
-from spendgate.providers.openai_image_usage import IMAGE_USAGE, image_part
+from spendgate.providers.multipart import Form
+from spendgate.providers.openai_image_usage import IMAGE_USAGE, SVG_USAGE, drawn_parts, image_part
+from spendgate.providers.other_models import SVG, drawing
 from spendgate.providers.readers import BodyReader
-from spendgate.providers.shapes import COUNT, FACTOR, FLAG, TEXT, Fields, Shape, record
+from spendgate.providers.shapes import FACTOR, FLAG, TEXT, Fields, Shape
 from spendgate.providers.sse import Oversized
 from spendgate.providers.streams import EventReader
-from spendgate.usage import Usage
 
-_REQUEST: Final = Shape(model=TEXT, stream=FLAG, n=FACTOR)
-_REQUEST_SCAN: Final = Scanner(_REQUEST, ("model", "stream", "n"))
-_SVG: Final = record(model=TEXT, input_tokens=COUNT, output_tokens=COUNT, reasoning_tokens=COUNT)
-_ANSWER: Final = Shape(usage=IMAGE_USAGE, svg_usage=_SVG)
+_REQUEST: Final = Shape(model=TEXT, stream=FLAG, n=FACTOR, **SVG)
+_REQUEST_SCAN: Final = Scanner(_REQUEST, ("model", "stream", "n", *SVG))
+_ANSWER: Final = Shape(usage=IMAGE_USAGE, svg_usage=SVG_USAGE)
 _ANSWER_SCAN: Final = Scanner(_ANSWER, ("usage", "svg_usage"))
 _EVENT: Final = Shape(type=TEXT, usage=IMAGE_USAGE)
 _EVENT_SCAN: Final = Scanner(_EVENT, ("type", "usage"))
@@ -47,11 +47,18 @@ class OpenAIImages(FormDialect):
         found = scan.fields
         return Ask(
             model=found.get("model"),
+            also=tuple([name for name in drawing(found) if name != found.get("model")]),
             streamed=bool(found.get("stream")),
             text_bytes=len(body),
             loops=True,
             **sender(head),
         )
+
+    def formed(self, form: Form) -> Fields:
+        """As for every form, and what draws: `svg[model]`, or whatever else stands there."""
+        named, svg = form.get("svg[model]"), any(name.startswith("svg") for name in form)
+        drawn = {"svg": {"model": named} if svg else None, "output_format": form.get("output_format")}
+        return {**super().formed(form), **drawn}
 
     def events(self, ask: Ask, headers: Headers) -> Reader:
         """A reader of a stream of partial and whole images."""
@@ -66,20 +73,8 @@ def _answer(reading: Reading, found: Fields) -> Reading:
     part = image_part(found.get("usage"))
     if part is None:
         return replace(reading, ended=True, flags=(*reading.flags, NO_COUNTS))
-    parts = (part, *_drawn(found.get("svg_usage")))
+    parts = (part, *drawn_parts(found.get("svg_usage")))
     return replace(reading, parts=parts, final=all(each.known for each in parts), ended=True)
-
-
-def _drawn(found: Fields | None) -> tuple[Part, ...]:
-    """What another model used to draw a picture as text."""
-    if found is None:
-        return ()
-    usage = Usage(
-        input_tokens=found.get("input_tokens"),
-        output_tokens=found.get("output_tokens"),
-        reasoning_tokens=found.get("reasoning_tokens"),
-    )
-    return (Part(usage, found.get("model")),)
 
 
 class _Stream(EventReader):

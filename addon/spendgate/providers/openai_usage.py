@@ -17,24 +17,31 @@ from spendgate.providers.shapes import COUNT, Fields, record
 from spendgate.providers.stated import STATED
 from spendgate.usage import Usage
 
-_INPUT_DETAILS: Final = record(cached_tokens=COUNT, cache_write_tokens=COUNT, audio_tokens=COUNT)
-_OUTPUT_DETAILS: Final = record(reasoning_tokens=COUNT, audio_tokens=COUNT)
-USAGE: Final = record(
-    prompt_tokens=COUNT,
-    completion_tokens=COUNT,
-    prompt_tokens_details=_INPUT_DETAILS,
-    completion_tokens_details=_OUTPUT_DETAILS,
-    input_tokens=COUNT,
-    output_tokens=COUNT,
-    input_tokens_details=_INPUT_DETAILS,
-    output_tokens_details=_OUTPUT_DETAILS,
-    total_tokens=COUNT,
-    cached_tokens=COUNT,
-    num_cached_tokens=COUNT,
-    prompt_cache_hit_tokens=COUNT,
-    num_search_queries=COUNT,
+_INPUT_DETAILS: Final = {"cached_tokens": COUNT, "cache_write_tokens": COUNT, "audio_tokens": COUNT}
+_OUTPUT_DETAILS: Final = {"reasoning_tokens": COUNT, "audio_tokens": COUNT}
+_USAGE: Final = {
+    "prompt_tokens": COUNT,
+    "completion_tokens": COUNT,
+    "prompt_tokens_details": record(**_INPUT_DETAILS),
+    "completion_tokens_details": record(**_OUTPUT_DETAILS),
+    "input_tokens": COUNT,
+    "output_tokens": COUNT,
+    "input_tokens_details": record(**_INPUT_DETAILS),
+    "output_tokens_details": record(**_OUTPUT_DETAILS),
+    "total_tokens": COUNT,
+    "cached_tokens": COUNT,
+    "num_cached_tokens": COUNT,
+    "prompt_cache_hit_tokens": COUNT,
+    "num_search_queries": COUNT,
     **STATED,
-)
+}
+USAGE: Final = record(**_USAGE)
+_WITH_IMAGES: Final = {
+    "input_tokens_details": record(**_INPUT_DETAILS, image_tokens=COUNT),
+    "output_tokens_details": record(**_OUTPUT_DETAILS, image_tokens=COUNT),
+}
+USAGE_OR_IMAGES: Final = record(**{**_USAGE, **_WITH_IMAGES})
+"""Of an answer that may be one of the images API, too."""
 _CACHED_BESIDE: Final = ("cached_tokens", "num_cached_tokens", "prompt_cache_hit_tokens")
 _PLAIN_TIERS: Final = frozenset({None, "default", "auto", "standard"})
 

@@ -72,6 +72,8 @@ WORD: Final = _lenient(
 """A word of an enumeration, or its number as text, as protobuf's JSON may spell either; zero says nothing."""
 LONG_TEXT: Final = _lenient(schema.str_schema(strict=True, max_length=8192))
 FLAG: Final = _lenient(schema.bool_schema(strict=True))
+UNLESS_FALSE: Final = schema.with_default_schema(schema.bool_schema(strict=True), default=True, on_error="default")
+"""False for false, True for anything else but null: a lenient host may take it so."""
 PRESENT: Final = schema.with_default_schema(schema.none_schema(), default=True, on_error="default")
 """True for anything but null."""
 GIVEN: Final = schema.nullable_schema(PRESENT)
