@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -13,7 +15,8 @@ from spendgate.providers.jsonscan import Scan
 from spendgate.providers.packed import PICTURE_BYTES_A_TOKEN, PICTURE_TOKENS_MAX
 from spendgate.providers.refusals import chat_cut
 
-_FIELDS_BYTES = 1_024
+_COUNT: Final = re.compile(r"[1-9][0-9]{0,2}")
+_FIELDS_BYTES: Final = 1_024
 """What the fields beside its files, a prompt among them, are taken to be."""
 
 
@@ -26,7 +29,9 @@ class FormDialect(OpenAIDialect):
         if not multipart.is_form(kind):
             return (yield from super().asking(head, body))
         form = yield from multipart.fields(kind, body)
-        asked = {"model": form.get("model"), "stream": form.get("stream") == "true"}
+        count = form.get("n") or ""
+        number = int(count) if _COUNT.fullmatch(count) else None
+        asked = {"model": form.get("model"), "stream": form.get("stream") == "true", "n": number}
         return self.uploaded(replace(self.asked(head, body, Scan(asked)), opaque_input=True), body)
 
     def uploaded(self, ask: Ask, body: bytes) -> Ask:
