@@ -169,6 +169,26 @@ async def test_a_recording_without_counts_is_charged_by_how_long_it_is(tmp_path,
         assert (row["basis"], row["cost_nanos"]) == ("estimated" if least == cost else "ceiling", least)
 
 
+@pytest.mark.parametrize(
+    ("model", "cost"),
+    [
+        pytest.param("amazon.nova-canvas-v1:0", 25 * 15_000 + 4 * 1_290 * 75_000, id="without a price"),
+        pytest.param("gpt-image-1.5", 25 * 5_000 + 4 * 1_290 * 32_000, id="by tokens of images"),
+    ],
+)
+async def test_pictures_without_counts_are_charged_by_their_number(tmp_path, model, cost):
+    """Not by the bytes of what asked for them."""
+    async with house(tmp_path, policy(budget(100.0))) as place:
+        call = intent(model=model, text_bytes=100, output_max=None, opaque_input=True, loops=True, pictures=4)
+        call = replace(call, route=replace(call.route, provider="aws" if "nova" in model else "openai"))
+        await place.gate.hold(call)
+        place.gate.sent(call.call_id)
+        place.gate.settle(call.call_id, Reading(ended=True), end())
+        (row,) = place.rows.calls()
+
+        assert (row["basis"], row["cost_nanos"]) == ("estimated", cost)
+
+
 QUEUED = b"""{"id": "resp_1", "object": "response", "created_at": 1, "status": "queued", "background": true, "error": null,
  "instructions": "Be brief.", "model": "gpt-5", "output": [], "usage": null}"""
 CREATED = b"""event: response.created

@@ -224,6 +224,24 @@ def test_cache_details_split_the_writes() -> None:
 
 
 @pytest.mark.parametrize(
+    ("model", "asked", "pictures"),
+    [
+        ("amazon.nova-canvas-v1:0", {"imageGenerationConfig": {"numberOfImages": 4}}, 4),
+        ("us.amazon.titan-image-generator-v2:0", {"taskType": "TEXT_IMAGE"}, 1),
+        ("stability.stable-image-ultra-v1:1", {"imageGenerationConfig": {"numberOfImages": 10**9}}, 128),
+        ("amazon.nova-pro-v1:0", {"imageGenerationConfig": {"numberOfImages": 4}}, 0),
+    ],
+)
+def test_pictures_are_counted_by_what_was_asked(model: str, asked: dict[str, object], pictures: int) -> None:
+    """Their answer counts nothing, and a count of input in its head makes no embedding of it."""
+    ask = INVOKE.ask(head(path=f"/model/{model}/invoke", host=RUNTIME), json.dumps(asked).encode())
+    assert ask.pictures == pictures
+    counts = CaseInsensitive({"Content-Type": "application/json", "x-amzn-bedrock-input-token-count": "9"})
+    reading = read(INVOKE.reader(ask, 200, counts), [b'{"images":["iVBORw0K"]}'])
+    assert reading.final == (pictures == 0)
+
+
+@pytest.mark.parametrize(
     ("path", "model"),
     [
         ("/model/us.anthropic.claude-opus-5/converse", "us.anthropic.claude-opus-5"),

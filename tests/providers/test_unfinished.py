@@ -28,10 +28,11 @@ STARTED = Part(Usage(input_tokens=4, cache_read_tokens=95_000, output_tokens=1),
          Usage(input_tokens=1_700, output_tokens=0)),
         (Ask(text_bytes=9_000, packed_bytes=9_000, packed_tokens=20, audio_ms=2_000), Reading(output_bytes=30),
          Usage(input_tokens=20, input_audio_tokens=20, output_tokens=10)),
+        (Ask(text_bytes=400, pictures=4), Reading(), Usage(input_tokens=100, output_tokens=4 * 1_290)),
         (Ask(), Reading(parts=(STARTED, STARTED)), Usage(input_tokens=8, cache_read_tokens=190_000, output_tokens=2)),
     ],
     ids=["nothing seen", "text seen", "input reported", "capped", "capped choices", "free", "a picture", "a recording",
-         "two samplings"],
+         "pictures", "two samplings"],
 )  # fmt: skip
 def test_estimates(ask: Ask, reading: Reading, expected: Usage) -> None:
     """Reported counts stand; the rest comes from bytes, within what was asked for."""

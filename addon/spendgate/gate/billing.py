@@ -22,6 +22,7 @@ from spendgate.model_names import family
 from spendgate.price_change import PriceChange
 from spendgate.pricing import Charge, PriceBook, UnknownPrice, unknown_price, utc
 from spendgate.providers.interface import Ask, Part, Reading
+from spendgate.providers.packed import DRAWN_TOKENS
 from spendgate.selector import PLAN
 from spendgate.usage import Usage
 
@@ -77,7 +78,7 @@ class Bill(Struct, frozen=True):
 
 def bill(asked: Asked, reading: Reading, prices: PriceBook, booked_ms: int, estimate: EstimateUsage) -> Bill:
     """Price a reading, final or not; counts that it lacks are estimated, by the factor of its tool and model."""
-    parts = _heard(asked.intent.ask, reading.parts)
+    parts = _beside(asked.intent.ask, reading.parts)
     fees: tuple[str, ...] = ()
     if any(part.units for part in parts):
         parts = tuple(_priced_by(asked, part, reading, prices, booked_ms) for part in parts)
@@ -100,12 +101,16 @@ def bill(asked: Asked, reading: Reading, prices: PriceBook, booked_ms: int, esti
     return Bill(items, nanos, reported, listed, (*fees, *_tiers(parts, items)), told, factor)
 
 
-def _heard(ask: Ask, parts: tuple[Part, ...]) -> tuple[Part, ...]:
-    """The parts of an answer; of a recording that was written down without a count, how long it is: by that it may be billed."""
-    if ask.audio_ms is None or any(part.known or part.usage.input_tokens is not None for part in parts):
+def _beside(ask: Ask, parts: tuple[Part, ...]) -> tuple[Part, ...]:
+    """The parts of an answer; where none has counts, with what the request itself says that may be billed: how long the recording
+    is that was written down, and how many pictures were drawn."""
+    units = {AUDIO_MS: ask.audio_ms} if ask.audio_ms is not None else {}
+    if ask.pictures:
+        units["output_image_tokens"] = ask.pictures * DRAWN_TOKENS
+    if not units or any(part.known or part.usage.input_tokens is not None for part in parts):
         return parts
     *whole, last = parts or (Part(Usage()),)
-    return (*whole, replace(last, units={**last.units, AUDIO_MS: ask.audio_ms}))
+    return (*whole, replace(last, units={**last.units, **units}))
 
 
 def _within(usage: Usage, reported: Usage, window: int | None) -> Usage:

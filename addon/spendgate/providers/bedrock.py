@@ -12,6 +12,7 @@ event. These go before the body's counts; where the two differ, a flag says so.
 from __future__ import annotations
 
 import re
+from collections.abc import Generator
 from typing import Final
 from urllib.parse import unquote
 
@@ -35,6 +36,7 @@ from spendgate.providers.client import sender
 from spendgate.providers.eventstream import CONTENT_TYPE, BetweenFrames
 from spendgate.providers.interface import Answer, Ask, Head, Headers, Notice, Reader
 from spendgate.providers.jsonscan import ESCAPED, Scan, Scanner
+from spendgate.providers.packed import drawn
 from spendgate.providers.readers import BodyReader, FreeReader, is_open
 from spendgate.providers.shapes import COUNT, PRESENT, TEXT, Shape, cap, items, record
 
@@ -58,6 +60,9 @@ _CONVERSE_SCAN: Final = Scanner(
     ),
     marks=rb'(cachePoint|cache_control)"|ttl"\s*:\s*"(1h)"|(image|document|video|audio|s3Location)"\s*:',
 )  # fmt: skip
+_DRAWS: Final = re.compile(r"nova-canvas|titan-image|stability\.|stable-(?:image|diffusion)")
+"""Amazon's and Stability's models of pictures: they count nothing, and are billed by the picture, which no list has."""
+_DRAWING_SCAN: Final = Scanner(Shape(imageGenerationConfig=record(numberOfImages=COUNT)), ("imageGenerationConfig",))
 _OPAQUE: Final = frozenset({b"image", b"document", b"video", b"audio", b"s3Location", ESCAPED})
 
 
@@ -119,6 +124,14 @@ class BedrockInvoke(_Bedrock):
         if "anthropic." in (asked.model or ""):
             return asked
         return replace(asked, opaque_input=True, output_tokens_max=None)
+
+    def asking(self, head: Head, body: bytes) -> Generator[None, None, Ask]:
+        """What the request asks for, in steps; of a model that draws, how many pictures."""
+        ask = yield from super().asking(head, body)
+        if not _DRAWS.search(ask.model or ""):
+            return ask
+        drawing = (yield from _DRAWING_SCAN.steps(body)).fields.get("imageGenerationConfig") or {}
+        return replace(ask, pictures=drawn(drawing.get("numberOfImages")))
 
     def events(self, ask: Ask, headers: Headers) -> Reader:
         """A reader of a stream of events."""

@@ -105,7 +105,7 @@ class InvokeDocument:
         self._ask = ask
         self._served = served_as(headers)
         self._aws = header_usage(headers, ask.cache_ttl)
-        if self._aws.input_tokens is not None and self._aws.output_tokens is None:
+        if self._aws.input_tokens is not None and self._aws.output_tokens is None and not ask.pictures:
             # An embedding: AWS counts its input alone, and there is no output.
             self._aws = replace(self._aws, output_tokens=0)
         self._body = _CLAUDE.document(ask, headers)

@@ -112,6 +112,7 @@ def weaker(one: Ask, other: Ask) -> Ask:
         opaque_input=one.opaque_input or other.opaque_input,
         output_tokens_max=_most(one.output_tokens_max, other.output_tokens_max),
         choices=max(one.choices, other.choices),
+        pictures=max(one.pictures, other.pictures),
         # None: the tier of the project's settings, which may be any.
         service_tier=one.service_tier if one.service_tier == other.service_tier else None,
         speed=one.speed or other.speed,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -14,7 +16,8 @@ from spendgate.providers.packed import PICTURE_BYTES_A_TOKEN, PICTURE_TOKENS_MAX
 from spendgate.providers.refusals import chat_cut
 from spendgate.providers.shapes import Fields
 
-_FIELDS_BYTES = 1_024
+_COUNT: Final = re.compile(r"[1-9][0-9]{0,2}")
+_FIELDS_BYTES: Final = 1_024
 """What the fields beside its files, a prompt among them, are taken to be."""
 
 
@@ -31,7 +34,9 @@ class FormDialect(OpenAIDialect):
 
     def formed(self, form: multipart.Form) -> Fields:
         """A form's fields as those of a JSON document."""
-        return {"model": form.get("model"), "stream": form.get("stream") == "true"}
+        count = form.get("n") or ""
+        number = int(count) if _COUNT.fullmatch(count) else None
+        return {"model": form.get("model"), "stream": form.get("stream") == "true", "n": number}
 
     def uploaded(self, ask: Ask, body: bytes) -> Ask:
         """`ask`, with what the form's files usually count as: pictures, of which the form is nearly all."""

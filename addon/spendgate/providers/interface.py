@@ -107,6 +107,8 @@ class Ask(Struct, frozen=True):
     """What it usually counts as (`packed`): for estimates alone."""
     audio_ms: int | None = None
     """How long the recording is that is to be written down, as far as its head tells (`recordings`): for estimates alone."""
+    pictures: int = 0
+    """Pictures that are to be drawn, of which the answer may not say what they used: for estimates alone."""
     context_window: int | None = None
     """The context window asked for, where a request can ask for a larger one than the model's own."""
     output_tokens_max: int | None = None

@@ -1,9 +1,9 @@
 """The dialect `openai-images`: POST …/images/generations, /edits and /variations, as a document or a stream.
 
 GPT image models say what they used: tokens of text and of images, priced apart, with a second model's where a picture is drawn as
-text (`svg_usage`). An answer names no model, so the one that was asked for is it. DALL·E says nothing: its calls are charged
-without counts. What an image costs depends on size and quality by tables that the wire does not show, so that under
-`hold: ceiling` a call is unbounded. Sources: facts/wire-formats.md 2.1; openai-python 3.54, types/images_response.py,
+text (`svg_usage`). An answer names no model, so the one that was asked for is it. DALL·E says nothing: its calls are estimated
+by the pictures that were asked for. What an image costs depends on size and quality by tables that the wire does not show, so
+that under `hold: ceiling` a call is unbounded. Sources: facts/wire-formats.md 2.1; openai-python 3.54, types/images_response.py,
 image_gen_completed_event.py.
 """
 
@@ -20,6 +20,7 @@ from spendgate.providers.jsonscan import Scan, Scanner
 from spendgate.providers.multipart import Form
 from spendgate.providers.openai_image_usage import IMAGE_USAGE, SVG_USAGE, drawn_parts, image_part
 from spendgate.providers.other_models import SVG, drawing
+from spendgate.providers.packed import drawn
 from spendgate.providers.readers import BodyReader
 from spendgate.providers.shapes import FACTOR, FLAG, TEXT, Fields, Shape
 from spendgate.providers.sse import Oversized
@@ -51,6 +52,7 @@ class OpenAIImages(FormDialect):
             streamed=bool(found.get("stream")),
             text_bytes=len(body),
             loops=True,
+            pictures=drawn(found.get("n")),
             **sender(head),
         )
 

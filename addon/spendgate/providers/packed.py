@@ -23,6 +23,11 @@ PICTURE_BYTES_A_TOKEN: Final = 90
 PICTURE_TOKENS_MAX: Final = 1_600
 DOCUMENT_BYTES_A_TOKEN: Final = 64
 SOUND_BYTES_A_TOKEN: Final = 1_000
+DRAWN_TOKENS: Final = 1_290
+"""What a picture that a model draws counts as: Google's own count of one (Gemini 2.5). OpenAI's are 272 to 4,160, by quality; at
+the policy's unknown price it is $0.10, where Bedrock takes $0.01 to $0.14 for one."""
+DRAWN_MAX: Final = 128
+"""Pictures that one call draws at most, whatever number its request has: hosts draw up to ten."""
 LEAST_BYTES: Final = 1_024
 """What is shorter is not worth looking at."""
 _STEP_BYTES: Final = 128 * 1024
@@ -89,6 +94,11 @@ def _kind(body: bytes, start: int, end: int) -> str | None:
         return None
     declared = _DECLARED.search(data["url"] or before + body[end : end + _BESIDE_BYTES])
     return declared.lastgroup if declared else None
+
+
+def drawn(asked: int | None) -> int:
+    """The pictures of a call that asks for so many."""
+    return max(1, min(asked or 1, DRAWN_MAX))
 
 
 def counted(kind: str, base64_bytes: int) -> int:

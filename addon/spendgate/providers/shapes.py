@@ -2,7 +2,8 @@
 without becoming a Python object: that is fast, and no prompt or answer is ever held as text.
 
 A field that is missing or of another type is None, never an error: providers add and change fields, and a meter that breaks
-on one counts nothing. Only bytes that are not JSON at all raise. Duplicate keys: the last wins, and escaped keys
+on one counts nothing. Only bytes that are not JSON at all raise; what lenient parsers take and a strict one does not (half of a
+pair of surrogates, as it is cut from an emoji) is read a second time, `mended`. Duplicate keys: the last wins, and escaped keys
 (`"mod\\u0065l"`) are the key that they spell, as in every provider's parser.
 
 Measured (Python 3.13, 1 MB of source code as chat messages): `json.loads` 3.7-9.7 ms, `pydantic_core.from_json` 3-5 ms, a
@@ -11,6 +12,7 @@ shape 2.1-5.0 ms, which is why longer bodies go through `jsonscan`.
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from typing import Any, Final
 
@@ -151,6 +153,30 @@ def cap(found: int | None) -> int | None:
     return found if found and found > 0 else None
 
 
+_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+_SURROGATE: Final = re.compile(rb"\\u[dD](?=[89a-fA-F])")
+_SURROGATES_MAX: Final = 180_000
+"""More than stand in the longest event that is read whole (1 MB); 15 ms, where it is of nothing else."""
+_TRIED_MAX: Final = 20_000
+"""The same of a part of a long document, of which several are tried (`jsonscan`)."""
+
+
+def mended(document: bytes, most: int = _SURROGATES_MAX) -> bytes | None:
+    """The document as lenient parsers read it, fit for a strict one; None where that is no other.
+
+    Python's and JavaScript's take a surrogate that stands alone, Go's and those of text that was decoded before what is no UTF-8,
+    some a byte order mark. Each escape of a surrogate becomes one of a character without a meaning, so that texts that differ
+    still do. One pass over the bytes, in which no more than `most` are replaced.
+    """
+    text = document.removeprefix(_BYTE_ORDER_MARK)
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        text = text.decode("utf-8", "replace").encode()
+    text = _SURROGATE.sub(rb"\\uf", text, most)
+    return None if text == document else text
+
+
 class Shape:
     """A JSON object of which the named fields are looked at. Of its own fields, missing ones are left out."""
 
@@ -164,16 +190,22 @@ class Shape:
 
     def read(self, document: bytes) -> Fields:
         """The fields of one whole document. Raises WireError where it is not a JSON object."""
+        found = self.read_or_none(document, _SURROGATES_MAX)
+        if found is None:
+            raise WireError("not a JSON object")
+        return found
+
+    def read_or_none(self, document: bytes, mending: int = _TRIED_MAX) -> Fields | None:
+        """The fields, or None where `document` is not a JSON object."""
+        found = self._validated(document)
+        if found is not None:
+            return found
+        again = mended(document, mending)
+        return None if again is None else self._validated(again)
+
+    def _validated(self, document: bytes) -> Fields | None:
         try:
             found: Fields = self._validator.validate_json(document)
         except ValidationError:
-            # Not chained: pydantic's message quotes the input, and content never reaches a log.
-            raise WireError("not a JSON object") from None
+            return None  # its message quotes the input, and content never reaches a log
         return found
-
-    def read_or_none(self, document: bytes) -> Fields | None:
-        """The fields, or None where `document` is not a JSON object."""
-        try:
-            return self.read(document)
-        except WireError:
-            return None

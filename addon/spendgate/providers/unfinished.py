@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from spendgate.providers.interface import Ask, Reading
+from spendgate.providers.packed import DRAWN_TOKENS
 from spendgate.usage import Usage
 
 # Estimated to true input, over recordings of one to some thousand tokens (10%, median, 90%): Anthropic 65 calls 0.6, 0.9, 2.6;
@@ -43,7 +44,8 @@ def estimate_usage(ask: Ask, reading: Reading) -> Usage:
     known = _all(reading)
     if known.input_tokens is None:
         known = known.overlaid(_input(ask, reading))
-    output = max(_up(reading.output_bytes, OUTPUT_BYTES_A_TOKEN), known.output_tokens or 0)
+    drawn = ask.pictures * DRAWN_TOKENS
+    output = max(_up(reading.output_bytes, OUTPUT_BYTES_A_TOKEN), known.output_tokens or 0, drawn)
     if ask.output_tokens_max is not None:
         output = max(min(output, ask.output_tokens_max * ask.choices), known.output_tokens or 0)
     return known.overlaid(Usage(output_tokens=output))
