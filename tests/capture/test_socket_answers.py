@@ -319,6 +319,7 @@ async def test_a_steer_of_a_lane_is_answered_in_it() -> None:
     line.say(LANE_B, on("b", created("r1")), LANE_A, STEER, on("b", TAKEN), on("b", completed("r1", 9)))
     assert line.say(on("b", after("r2")), on("a", created("ra")), on("b", completed("r2", 8))) == [9, RUNS, 8]
     assert line.calls[2].ask.model == "gpt-5-pro"
+    assert line.say(LANE_A, STEER, on("a", completed("ra", 7)), on("a", ERROR)) == [9, 7, 8, FREE, RUNS]
 
 
 async def test_a_response_that_no_steer_is_left_for_is_metered_all_the_same() -> None:

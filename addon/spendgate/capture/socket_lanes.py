@@ -116,7 +116,10 @@ class Lanes:
         knows no such message answers to it."""
         response_id = said.response_id
         if response_id is None:
-            self._steers.unheard()
+            if (
+                said.lane is None
+            ):  # in a lane it answers a create: who knows lanes knows steers, and answers them by name
+                self._steers.unheard()
             return
         if response_id in self.past or self._runs(response_id):
             return
