@@ -61,6 +61,8 @@ def test_auto_is_the_services_mode_too(monkeypatch: pytest.MonkeyPatch, nft: str
     assert shown.exit_code == 0, shown.output
     assert ("spendgate-redirect.service" in shown.stdout) is transparent
     assert f"--mode auto: {'transparent' if transparent else 'regular'}, since " in shown.stderr
+    more = CliRunner().invoke(app, [*words, "--redirect-port", "9443"])
+    assert more.exit_code == 0, "one command for machines with nft and without"
     elsewhere = CliRunner().invoke(app, [*words, "--root", "/x", "--program", "/opt/spendgate/bin/spendgate"])
     assert "choose regular or transparent" in str(elsewhere.exception)
 

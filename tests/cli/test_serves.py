@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import cast
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from spendgate.audit_words import AuditWord
 from spendgate.capture import ca, issued, organization
@@ -22,11 +23,13 @@ NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
 HOSTS = ["api.openai.com"]
 
 
-async def _told(authority: ca.Authority | Leaves, turns: list[object], modes: tuple[str, ...]) -> list[tuple[str, str]]:
+async def _told(
+    authority: ca.Authority | Leaves, turns: list[object], modes: tuple[str, ...], ca_cert: Path = Path("/ca.pem")
+) -> list[tuple[str, str]]:
     """What the trail gets of looks, before each of which one of `turns` is done; `in force` where commands are told."""
     trail: list[tuple[str, str]] = []
     wanted = Wanted(None, State(Path("/nowhere")), modes)
-    house = SimpleNamespace(wanted=wanted, authority=authority, ca_cert=Path("/ca.pem"), serves_none="")
+    house = SimpleNamespace(wanted=wanted, authority=authority, ca_cert=ca_cert, serves_none="")
     house.tell = lambda: trail.append(("in force", house.serves_none))
     gate = SimpleNamespace(audit=lambda word, detail: trail.append((word, detail)))
     for turn in turns:
@@ -63,3 +66,21 @@ async def test_a_gate_that_waits_for_its_organizations_certificates(monkeypatch:
     own = ca.create(HOSTS, NOW)
     told = await _told(own, [None, None, lambda: waits.__setitem__(0, False)], ("transparent",))
     assert told == [(AuditWord.CAPTURE_PAUSED, awaiting.WAITS), ("in force", awaiting.WAITS), ("in force", "")]
+
+
+async def test_a_gate_that_was_started_before_its_organizations_certificates_came(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it shows is what counts, not what lies in the file by now: nothing is led to it until it is started again."""
+    own, root, file = ca.create(HOSTS, NOW), organization.new_root(HOSTS, "Acme", NOW), tmp_path / "ca.pem"
+    file.write_bytes(own.pem)
+    monkeypatch.setattr(awaiting, "waits_at", lambda _: not awaiting.installed_at(str(file)))
+
+    def install() -> None:
+        file.write_bytes(root.certificate.public_bytes(Encoding.PEM))
+
+    told = await _told(own, [None, install, None], ("transparent",), file)
+
+    assert [why for word, why in told if word == AuditWord.CAPTURE_PAUSED] == [awaiting.WAITS, awaiting.INSTALLED]
+    assert told[-1] == ("in force", awaiting.INSTALLED)
+    assert "restart" in awaiting.remedy_of(awaiting.INSTALLED)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import textwrap
 import time
 
 import pytest
@@ -105,37 +104,6 @@ def test_a_gate_that_cannot_serve_has_nothing_led_to_it(laptop: Lab) -> None:
     laptop.until("elements")
     assert laptop.ask(account=laptop.people[0])["by"] == "gate"
     assert "the gate had no certificate to show; traffic went direct" in _lapse(gate)
-
-
-_SAME_PORT = """
-    import contextlib, json, os, pwd, socket, sys
-    def ask(more):
-        with socket.socket() as wire:
-            wire.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            wire.bind(("198.51.100.1", 40404))
-            wire.connect((sys.argv[1], 443))
-            wire.setblocking(False)
-            wire.send(b"hello\\n" + more)
-            wire.setblocking(True)
-            said = b""
-            with contextlib.suppress(ConnectionError):
-                while got := wire.recv(4096):
-                    said += got
-            return json.loads(said)["by"] if said else "reset"
-    first = ask(b"x" * 1_000_000)
-    os.setuid(pwd.getpwnam(sys.argv[2]).pw_uid)
-    print(first, ask(b""))
-"""
-
-
-def test_the_gates_own_connection_is_not_taken_for_a_clients_before(laptop: Lab) -> None:
-    """From the same port to the same provider, a moment after the gate has reset the client's: it reaches the provider."""
-    laptop.gate()
-    asked = laptop.inside("python3", "-c", textwrap.dedent(_SAME_PORT), PROVIDER4, laptop.gate_account, cwd="/")
-    out, err = asked.communicate()
-
-    assert out.split()[0] in ("gate", "reset"), err
-    assert out.split()[1] == "provider"
 
 
 def test_lapses_are_told_when_they_are_over(laptop: Lab) -> None:

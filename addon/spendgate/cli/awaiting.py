@@ -29,12 +29,24 @@ REMEDY: Final = (
 )
 WAITS: Final = "it waits for its organization's certificates"
 """Why nothing is led to such a gate."""
+INSTALLED: Final = "its organization's certificates are installed, and it shows its own until it is started again"
+"""Likewise of one that was started before they came."""
 ENDED: Final = "none of its organization's certificates holds"
 """Likewise of one whose certificates have ended."""
 ENDED_REMEDY: Final = (
     "install others, as the gate's account: `spendgate ca org enroll`, or `spendgate ca org install FILE`; they take force by"
     " themselves"
 )
+
+INSTALLED_REMEDY: Final = "`systemctl restart spendgate`, as root"
+
+
+def remedy_of(why: str) -> str:
+    """What mends that nothing is led to a gate, by what ends in one of these reasons."""
+    return next(
+        (remedy for reason, remedy in ((WAITS, REMEDY), (INSTALLED, INSTALLED_REMEDY)) if why.endswith(reason)),
+        ENDED_REMEDY,
+    )
 
 
 def waits() -> bool:
@@ -51,6 +63,14 @@ def is_services(certificate: str) -> bool:
 def waits_at(certificate: str) -> bool:
     """For the gate whose certificate is this file."""
     return is_services(certificate) and waits()
+
+
+def installed_at(certificate: str) -> bool:
+    """Whether this file is the organization's by now."""
+    try:
+        return organization.is_organizations(x509.load_pem_x509_certificate(Path(certificate).read_bytes()))
+    except (OSError, ValueError):
+        return False
 
 
 def _untrusted_own(certificate: Path) -> bool:

@@ -102,8 +102,7 @@ def _way(way: alive.Way, report: Report) -> Check:
         return Check("way", way.name, State.UNSEEN, why)
     answered = way.name not in report.silent
     if not answered and (why := report.not_led(way.name)):
-        remedy = awaiting.REMEDY if awaiting.waits_at(way.certificate) else awaiting.ENDED_REMEDY
-        return Check("way", way.name, State.FINDING, f"captures nothing: {why}", remedy)
+        return Check("way", way.name, State.FINDING, f"captures nothing: {why}", awaiting.remedy_of(why))
     return ways.way(way.name, way.mode, answered=answered, readable=bool(way.pem), certificate=way.certificate)
 
 

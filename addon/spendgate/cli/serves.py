@@ -35,4 +35,7 @@ def why_not(house: House) -> str:
     """Empty: it can serve."""
     if isinstance(house.authority, Leaves):
         return "" if house.authority.any_holds else awaiting.ENDED
+    # It is this process's own that clients are shown, whatever the file says by now.
+    if awaiting.installed_at(str(house.ca_cert)):
+        return awaiting.INSTALLED
     return awaiting.WAITS if awaiting.waits_at(str(house.ca_cert)) else ""

@@ -58,6 +58,8 @@ def install(
         automatic = auto_mode.for_service(elsewhere=root is not None)
         note(f"--mode auto: {automatic.mode}, since {automatic.why}")
         mode = Mode(automatic.mode)
+        if mode is Mode.REGULAR:  # one command for many machines: what only the other mode has is left out with it
+            redirect_port, containers = None, None
     if platform.system() == "Windows":
         from spendgate.cli import service_windows  # noqa: PLC0415 - as below
 

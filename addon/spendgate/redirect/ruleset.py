@@ -14,9 +14,11 @@ every other port of TCP for the addresses that the gate has named as providers'.
 QUIC cannot be redirected to a TCP proxy. It is rejected, so that clients fall back to TCP at once, only towards addresses
 known to be a provider's; what an unlisted address of a provider's CDN still takes over QUIC is not captured.
 
-The gate's own connections are tracked in a zone of their own (chain `own`). A client's connection and one of the gate's to the
-same provider differ by their port alone; where the gate took the port of a client's that was reset a moment before, the kernel
-went on with what it knew of that one, and led the gate's connection to the gate.
+A connection of the gate's and one of a client's to the same provider differ by their port alone. Where the gate takes the port
+of a client's that it reset within the last 10 s, the kernel goes on with what it knows of that one and leads the gate's to the
+gate, whose call fails: one in thousands of ports, unless somebody floods the gate. A zone of the kernel's tracking for the gate's
+own would prevent it, and was taken out again: where the rules go while another table translates addresses, every stream of
+the gate's is cut, and so is the end of a connection whose socket has closed, which no account owns.
 
 Chain `hold` is the other way round: it acts while `alive` is empty, on the addresses that the gate has named for that, none
 unless the policy refuses where it cannot decide (`redirect.holding`). It has no timeout: what a dead gate's table holds
@@ -45,8 +47,6 @@ LET_GO = f"{PAUSE}flush set {TABLE} hold4\nflush set {TABLE} hold6\n"
 """New connections go direct at once, and none is held."""
 ABSENT = "No such file"
 """Of what nft says where there is no table."""
-ZONE: Final = 23_717
-"""Of the kernel's connection tracking, for the gate's own connections: any number that no other rule of the machine has."""
 LOOK = f"list table {TABLE}\n"
 """Behind a transaction: what `nftables.apply` then gives is the table as it was, without elements and counts."""
 
@@ -106,8 +106,6 @@ def ruleset(rules: Rules) -> str:
         "  set quic6 { type ipv6_addr; }\n"
         "  set hold4 { type ipv4_addr; }\n"
         "  set hold6 { type ipv6_addr; }\n"
-        "  chain own {\n    type filter hook output priority -300; policy accept;\n"
-        f"    meta skuid {account} ct original zone set {ZONE}\n  }}\n"
         "  chain capture {\n    type nat hook output priority -100; policy accept;\n"
         f"{own}{captured}  }}\n"
         "  chain quic {\n    type filter hook output priority 0; policy accept;\n"
