@@ -25,9 +25,9 @@ INPUT_BYTES_A_TOKEN: Final = 4
 OUTPUT_BYTES_A_TOKEN: Final = 3
 
 EXPECTED_ERROR: Final = (
-    "estimated from bytes, and never above the model's context window or the most the call can cost, where these are known: "
-    "input is mostly between a third and four times the true count, with documents or recordings in it between a sixth and six "
-    "times, output between half and twice where all of it was shown, and too low where the provider hid its reasoning"
+    "estimated from bytes: input is mostly between a third and four times the true count, with documents or recordings in it "
+    "between a sixth and six times; output between half and twice where all of it was shown, and too low where the provider hid "
+    "its reasoning; never above the model's context window or the most the call can cost, where these are known"
 )
 """How far an estimate may be off, for a person, from the recordings above and those of `packed`. That its input passes no window
 and no bound, `gate.billing` and `gate.charging` see to."""
