@@ -156,16 +156,22 @@ def test_a_door_without_its_folder_is_one_error(tmp_path: Path) -> None:
         check_place(tmp_path / "nowhere" / "gate.sock")
 
 
-def test_a_sign_of_life_that_was_not_asked_for_renews_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither does it make the rules' side start a program for each."""
-    applied: list[str] = []
+@pytest.fixture(name="applied")
+def _applied(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The transactions that nft is given, in whose place nothing stands."""
+    given: list[str] = []
 
     def apply(commands: str) -> str:
-        applied.append(commands)
+        given.append(commands)
         return "as it was"
 
     monkeypatch.setattr("spendgate.redirect.nftables.apply", apply)
     monkeypatch.setattr("spendgate.redirect.nftables.show", str)
+    return given
+
+
+def test_a_sign_of_life_that_was_not_asked_for_renews_nothing(applied: list[str]) -> None:
+    """Neither does it make the rules' side start a program for each."""
     rules, gate = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with gate:
         pulse = Pulse(Table(Rules(gate=1, port=8443)), rules)
@@ -185,16 +191,8 @@ def test_a_sign_of_life_that_was_not_asked_for_renews_nothing(monkeypatch: pytes
         pulse.close()
 
 
-def test_a_gate_that_cannot_serve_lets_the_rules_act_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gate_that_cannot_serve_lets_the_rules_act_no_more(applied: list[str]) -> None:
     """At once, and it is asked on; when it can again they act, and it is told since when they did not."""
-    applied: list[str] = []
-
-    def apply(commands: str) -> str:
-        applied.append(commands)
-        return "as it was"
-
-    monkeypatch.setattr("spendgate.redirect.nftables.apply", apply)
-    monkeypatch.setattr("spendgate.redirect.nftables.show", str)
     rules, gate = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with gate, closing(Pulse(Table(Rules(gate=1, port=8443)), rules)) as pulse:
 
