@@ -38,6 +38,7 @@ def test_status_tells_spent_from_held(state: State) -> None:
         "by_other_policies": [],
         "modes": [],
         "captures_nothing_through": [],
+        "not_led": "",
     }
 
 

@@ -65,7 +65,7 @@ LISTED: Final = {
     "reconcile": "Captured against billed: take in statements, explain the gap.",
     "ledger": "Many ledgers, read as one.",
     "export": "Calls in the formats of other programs.",
-    "service": "The gate as a service of this machine (Linux with systemd; macOS).",
+    "service": "The gate as a service of this machine (Linux with systemd; macOS; Windows).",
     "mdm": "What an MDM pushes to laptops.",
 }
 """What `--help` says of each, in its order; the hidden ones are not there. A test holds it against the commands."""
