@@ -143,6 +143,7 @@ def test_an_editor_marks_what_the_reader_refuses(parse: Callable[[str], Any]) ->
     @example("https://*")
     @example("https://a@b.example")
     @example("x" * 300)
+    @example("refused by $")
     def compare(text: str) -> None:
         fault, fits = fault_of(parse, text), validator.is_valid(text)
         if fault is None:

@@ -41,7 +41,8 @@ _EVERY_MS: Final = 31 * DAY_MS
 _YEARS: Final = range(1971, 3000)
 """Far enough from the ends of the calendar for every call that stands before or after."""
 _THEN = re.compile(r"(admitted|refused|would refuse|uncaptured)(?: by (.+))?")
-_END: Final = rf"admitted|uncaptured|(?:refused|would\s+refuse)(?:\s+by\s+{forms.NAME}(?:/[A-Za-z0-9 -]+)?)?"
+_RULE: Final = rf"{forms.NAME}(?:/[A-Za-z0-9 -]+)?"
+_END: Final = rf"admitted|uncaptured|(?:refused|would\s+refuse)(?:\s+by\s+{_RULE})?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +136,8 @@ def _then(text: str, policy: Policy | None) -> Then:
     if found is None or (found[1] in ("admitted", "uncaptured") and found[2]):
         ends = "admitted, refused, refused by RULE, would refuse by RULE, uncaptured"
         raise ValueError(f"{shown(text)} is no end of a call; allowed: {ends}")
+    if found[2] and not re.fullmatch(_RULE, found[2]):
+        raise ValueError(f"{shown(found[2])} is no rule's name")
     rule = whole_name(found[2]) if found[2] else None
     if policy is None:
         return Then(Verb(found[1]), rule)
