@@ -62,8 +62,8 @@ class Events:
         for line in lines[:-1]:
             if self._line:
                 self._extend(line)
-                self._end_line(bytes(self._line), found)
-                self._line.clear()
+                whole, self._line = self._line, bytearray()
+                self._end_line(whole, found)
             else:
                 self._end_line(line, found)
         self._extend(lines[-1])
@@ -90,7 +90,7 @@ class Events:
                 self._head = bytes(line[len(_FIELD) : len(_FIELD) + END_BYTES]).lstrip(b" ")
             del line[:-END_BYTES]
 
-    def _end_line(self, line: bytes, found: list[Data]) -> None:
+    def _end_line(self, line: bytes | bytearray, found: list[Data]) -> None:
         if not line:
             self._dispatch(found)
         elif self._head is not None:
@@ -99,9 +99,14 @@ class Events:
             if len(self._data) > 2 * END_BYTES:
                 del self._data[:-END_BYTES]
         elif line.startswith(_FIELD):
-            if self._data:
-                self._data += b"\n"
-            self._data += line[6:] if line[5:6] == b" " else line[5:]
+            start = 6 if line[5:6] == b" " else 5
+            if isinstance(line, bytearray) and not self._data:
+                del line[:start]  # a long one that came in pieces is not copied again
+                self._data = line
+            else:
+                if self._data:
+                    self._data += b"\n"
+                self._data += line[start:]
             if len(self._data) > EVENT_BYTES_MAX:
                 self._head = bytes(self._data[:END_BYTES])
                 del self._data[:-END_BYTES]
