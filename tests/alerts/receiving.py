@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import threading
@@ -105,11 +106,31 @@ def mailbox(port: int = 0) -> Iterator[Mailbox]:
     if not port:
         with socket.create_server(("127.0.0.1", 0)) as free:
             box.port = free.getsockname()[1]  # the controller takes no 0
-    controller = Controller(Handler(), hostname="127.0.0.1", port=box.port)
+    said: list[Any] = []
+    """A protocol for each connection."""
+
+    class Keeping(Controller):
+        def factory(self) -> Any:
+            said.append(super().factory())
+            return said[-1]
+
+    async def hang_up() -> None:
+        for listening in controller.server.sockets:
+            asyncio.get_running_loop().remove_reader(listening.fileno())
+        await asyncio.sleep(0.05)  # what was accepted last has its protocol in a later turn of the loop
+        for each in said:
+            if each.transport is not None:
+                each.transport.abort()
+        await asyncio.sleep(0.01)  # and a transport closes its socket in one
+
+    controller = Keeping(Handler(), hostname="127.0.0.1", port=box.port)
     controller.start()
     try:
         yield box
     finally:
+        # asyncio closes no connection that it accepts while its server is closed: the garbage collector would find it, in the
+        # middle of another test.
+        asyncio.run_coroutine_threadsafe(hang_up(), controller.loop).result()
         controller.stop()
 
 
