@@ -7,13 +7,16 @@ layers on bytes that had all come, and it leaves before any other command of tha
 
 from __future__ import annotations
 
+from logging import WARNING
+
+from mitmproxy.connection import ConnectionState
 from mitmproxy.proxy import commands, events, layer, layers, tunnel
 from OpenSSL import SSL
 
+from spendgate.capture import openssl
+
 PIECE_BYTES = 128 * 1024
 """So much is encrypted before it leaves: whoever is to read a longer body begins while the rest is still encrypted."""
-READ_MOST = 65_535
-"""Bytes of one piece of what OpenSSL has to send. A shorter piece was all of it."""
 
 
 class Joining(tunnel.TunnelLayer):
@@ -60,7 +63,7 @@ class Joining(tunnel.TunnelLayer):
 
 
 class JoiningTls(layers.tls.TLSLayer, Joining):
-    """TLS that takes what OpenSSL has to send at once: an empty hand is an exception, which costs more than the reading."""
+    """TLS that asks OpenSSL what there is to read and to send: finding nothing is an exception, which costs more than reading."""
 
     def handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
         """A layer that stands open waits for no answer of its own, and what waits further in has been marked there: its events
@@ -73,12 +76,28 @@ class JoiningTls(layers.tls.TLSLayer, Joining):
             return self.event_to_child(event)
         return self._handle_event(event)
 
+    def receive_data(self, data: bytes) -> layer.CommandGenerator[None]:
+        """Decrypt what came, for the layer inside; one event of all of it, as stock."""
+        openssl.receive(self.tls, data)
+        parts: list[bytes] = []
+        closed = False
+        try:
+            parts.append(openssl.read(self.tls))
+            while openssl.unread(self.tls):
+                parts.append(openssl.read(self.tls))
+        except SSL.WantReadError:
+            pass
+        except SSL.ZeroReturnError:
+            closed = True
+        except SSL.Error as error:  # an alert of a peer that does not trust us may come as late as this
+            yield commands.Log(f"TLS Error: {error}", WARNING)
+        yield from self.tls_interact()  # after the reading, which may have brought something to say
+        if parts:
+            yield from self.event_to_child(events.DataReceived(self.conn, b"".join(parts)))
+        if closed:
+            self.conn.state &= ~ConnectionState.CAN_READ
+            yield from self.event_to_child(events.ConnectionClosed(self.conn))
+
     def tls_interact(self) -> layer.CommandGenerator[None]:
-        size = READ_MOST
-        while size == READ_MOST:
-            try:
-                data = self.tls.bio_read(READ_MOST)
-            except SSL.WantReadError:
-                return
-            yield commands.SendData(self.conn, data)
-            size = len(data)
+        while size := openssl.unsent(self.tls):
+            yield commands.SendData(self.conn, self.tls.bio_read(size))
