@@ -86,20 +86,25 @@ SCRIPTS: dict[str, Callable[[SSL.Connection], list[bytes]]] = {
 }
 
 
+def layer_of(kind: type[layers.tls.TLSLayer], server: SSL.Connection) -> layers.tls.TLSLayer:
+    """The layer around an established link."""
+    peer = connection.Client(peername=("127.0.0.1", 1), sockname=("127.0.0.1", 2), timestamp_start=0)
+    tls = kind(context.Context(peer, Options()), peer)
+    tls.tls, tls.tunnel_state = server, tunnel.TunnelState.OPEN
+    return tls
+
+
 def told(kind: type[layers.tls.TLSLayer], chain: Path, script: Callable[[SSL.Connection], list[bytes]]) -> list[object]:
     """What the layer inside hears, what the network is sent, and what is logged, packet by packet."""
     client, server = link(chain)
-    peer = connection.Client(peername=("127.0.0.1", 1), sockname=("127.0.0.1", 2), timestamp_start=0)
-    around = context.Context(peer, Options())
-    tls = kind(around, peer)
-    tls.tls, tls.tunnel_state = server, tunnel.TunnelState.OPEN
-    tls.child_layer = inside = Hears(around)
+    tls = layer_of(kind, server)
+    tls.child_layer = inside = Hears(tls.context)
     out: list[object] = []
     for packet in script(client):
         for command in tls.receive_data(packet):
             out.append(len(command.data) if isinstance(command, commands.SendData) else type(command))
         out.extend(inside.heard)
-        out.append((peer.state, len(packet)))
+        out.append((tls.conn.state, len(packet)))
         inside.heard.clear()
     return out
 
@@ -135,6 +140,30 @@ def test_what_is_put_down_is_all_there(chain: Path) -> None:
     assert got == bytes(200_000)
     with pytest.raises(SSL.WantReadError):
         openssl.read(server)
-    assert openssl.unsent(server) == 0
-    server.sendall(b"x" * 1000)
-    assert openssl.unsent(server) == len(server.bio_read(1 << 20))
+    assert openssl.sent(server) == b""
+
+
+@pytest.mark.parametrize("kind", [JoiningTls, layers.tls.TLSLayer])
+@pytest.mark.parametrize("size", [0, 1, 16_384, 16_385, openssl.ROOM_BYTES, 200_000])
+def test_what_is_sent_arrives(chain: Path, kind: type[layers.tls.TLSLayer], size: int) -> None:
+    """All of it, of any length, and from mitmproxy's own the same."""
+    client, server = link(chain)
+    said = bytes(range(256)) * (size // 256) + bytes(size % 256)
+    for command in layer_of(kind, server).send_data(said):
+        assert isinstance(command, commands.SendData)
+        openssl.receive(client, command.data)
+    got = b""
+    while openssl.unread(client):
+        got += openssl.read(client)
+    assert got == said
+
+
+@pytest.mark.parametrize("kind", [JoiningTls, layers.tls.TLSLayer])
+def test_nothing_is_sent_behind_a_goodbye(chain: Path, kind: type[layers.tls.TLSLayer]) -> None:
+    """A side that has said goodbye says no more; what it was to say is a fault, as mitmproxy's own has it."""
+    client, server = link(chain)
+    server.shutdown()
+    openssl.receive(client, server.bio_read(1 << 20))
+    tls = layer_of(kind, server)
+    with pytest.raises(SSL.Error, match="protocol is shutdown"):
+        list(tls.send_data(b"late"))

@@ -99,5 +99,12 @@ class JoiningTls(layers.tls.TLSLayer, Joining):
             yield from self.event_to_child(events.ConnectionClosed(self.conn))
 
     def tls_interact(self) -> layer.CommandGenerator[None]:
-        while size := openssl.unsent(self.tls):
-            yield commands.SendData(self.conn, self.tls.bio_read(size))
+        if data := openssl.sent(self.tls):
+            yield commands.SendData(self.conn, data)
+
+    def send_data(self, data: bytes) -> layer.CommandGenerator[None]:
+        try:
+            openssl.write(self.tls, data)
+        except (SSL.ZeroReturnError, SSL.SysCallError):
+            pass  # the peer takes no more; it may still be saying something
+        yield from self.tls_interact()

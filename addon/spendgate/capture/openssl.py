@@ -14,15 +14,17 @@ from OpenSSL import SSL
 
 RECORD_BYTES_MAX: Final = 16_384
 """The most that one TLS record carries in the clear (RFC 8446, 5.1), and so the most that one `SSL_read(3)` gives."""
+ROOM_BYTES: Final = RECORD_BYTES_MAX + 1024
+"""A record of any length with what encryption adds to it."""
 _LIB: Final[Any] = SSL._lib  # type: ignore[attr-defined]  # pyOpenSSL has no public call for any of this
 _FFI: Final[Any] = SSL._ffi  # type: ignore[attr-defined]  # as above
 
 
 class _Room(threading.local):
-    """Where records are read to: one for all connections of a thread, since what is read is copied out at once."""
+    """Where bytes are read to: one for all connections of a thread, since what is read is copied out at once."""
 
     def __init__(self) -> None:
-        self.room = _FFI.new("char[]", RECORD_BYTES_MAX)
+        self.room = _FFI.new("char[]", ROOM_BYTES)
 
 
 _ROOM: Final = _Room()
@@ -52,7 +54,23 @@ def unread(tls: SSL.Connection) -> bool:
     return bool(_LIB.BIO_get_mem_data(tls._into_ssl, _FFI.NULL))
 
 
-def unsent(tls: SSL.Connection) -> int:
-    """Bytes that OpenSSL has for the network."""
+def write(tls: SSL.Connection, data: bytes) -> None:
+    """Encrypt this, for `sent` to give. Raises what `SSL.Connection.sendall` raises."""
+    if not data:
+        return
+    size: int = _LIB.SSL_write(tls._ssl, data, len(data))
+    if size <= 0:
+        tls._raise_ssl_error(tls._ssl, size)
+    if size < len(data):  # one record at a time
+        tls.sendall(data[size:])
+
+
+def sent(tls: SSL.Connection) -> bytes:
+    """What OpenSSL has for the network, all of it."""
     size: int = _LIB.BIO_get_mem_data(tls._from_ssl, _FFI.NULL)
-    return size
+    if size <= 0:
+        return b""
+    if size > ROOM_BYTES:
+        return tls.bio_read(size)
+    room = _ROOM.room
+    return bytes(_FFI.buffer(room, _LIB.BIO_read(tls._from_ssl, room, size)))
