@@ -9,23 +9,23 @@ Anthropic's `inference_geo: us` makes tokens, and no searches, cost 1.1 times on
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
-from collections.abc import Iterator, Mapping
-from datetime import UTC, date, datetime, time, timedelta
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from fractions import Fraction
 from functools import lru_cache
+from typing import Final
 
 from genai_prices.data_snapshot import DataSnapshot, get_snapshot
-from genai_prices.types import ModelInfo, Provider, TimeOfDateConstraint
 from msgspec import Struct
 
 from spendgate.changed_cards import adjusted, unlisted
+from spendgate.listed_models import ListedModels, meant_context
 from spendgate.listed_prices import listed_units
-from spendgate.model_names import evened, unregioned
 from spendgate.money import half_even
 from spendgate.price_cards import SEARCHES, US_FACTOR, Ladder
 from spendgate.price_change import PriceChange
 from spendgate.price_sheets import Sheet, open_sheet
+from spendgate.price_times import PriceTimes
 from spendgate.usage import Usage
 
 _SHEETS_MAX = 4096
@@ -77,11 +77,9 @@ class PriceBook:
         self, snapshot: DataSnapshot | None = None, *, as_of: datetime | None = None, origin: str = "bundled"
     ) -> None:
         self._snapshot = snapshot or get_snapshot()
-        self._providers = {provider.id: provider for provider in self._snapshot.providers}
-        self._hours = _hours(self._snapshot)
-        self._stretch = (datetime.max.replace(tzinfo=UTC),) * 2
-        """The time since which, and until which, prices held at the instant last asked for."""
-        self._models = lru_cache(maxsize=_SHEETS_MAX)(self._find)
+        self._models = ListedModels(self._snapshot)
+        self.since: Final = PriceTimes(self._snapshot).since
+        """When the prices of an instant began to hold."""
         self._found = lru_cache(maxsize=_SHEETS_MAX)(self._sheet)
         self._sheets: dict[object, Sheet] = {}
         self._adjusted: dict[tuple[object, PriceChange], tuple[Sheet | None, Sheet]] = {}
@@ -172,23 +170,6 @@ class PriceBook:
             return UnknownPrice(provider, model)
         return sheet.ladder
 
-    def since(self, at: datetime) -> datetime:
-        """When the prices of the instant `at` began to hold: between two such instants no price of the list changes.
-
-        genai-prices changes prices at UTC midnights (`StartDateConstraint`) and at hours of the day (`TimeOfDateConstraint`).
-        """
-        since, until = self._stretch
-        if not since <= at < until:
-            self._stretch = since, until = self._stretch_of(at.astimezone(UTC))
-        return since
-
-    def _stretch_of(self, at: datetime) -> tuple[datetime, datetime]:
-        """The last and the next instant at which some price may change, seen from `at` in UTC."""
-        place, midnight = bisect_right(self._hours, at.time()), datetime.combine(at, time.min, UTC)
-        last = place == len(self._hours)
-        until = midnight + timedelta(days=1) if last else datetime.combine(at, self._hours[place], UTC)
-        return datetime.combine(at, self._hours[place - 1], UTC), until
-
     def _lookup(
         self, provider: str, model: str | None, at: datetime, context: Mapping[str, str] | None,
         change: PriceChange | None = None,
@@ -214,11 +195,11 @@ class PriceBook:
     def _sheet(
         self, provider: str, model: str, since: datetime, words: frozenset[tuple[str, str]] | None
     ) -> Sheet | None:
-        found = self._models(provider, model.lower())
+        found = self._models.find(provider, model)
         if found is None:
             return None
         owner, info = found
-        in_context = _meant(words, owner, info) if words else None
+        in_context = meant_context(words, owner, info) if words else None
         prices, plain = info.get_prices(since, in_context), info.get_prices(since, None)
         if in_context is not None and repr(prices) == repr(plain):
             prices, in_context = plain, None  # the context has no price of its own at this instant
@@ -238,31 +219,6 @@ class PriceBook:
                 geo=bool(_GEO_MODELS.search(info.id)),
             )
         return sheet
-
-    def _find(self, provider: str, model: str) -> tuple[Provider, ModelInfo] | None:
-        provider, model = self._partner(provider, model)
-        owner = self._providers.get(provider)
-        if owner is None:
-            return None
-        for name in _spellings(model):
-            info = owner.find_model(name, all_providers=self._snapshot.providers)
-            if info is not None:
-                return owner, info
-        return None
-
-    def _partner(self, provider: str, model: str) -> tuple[str, str]:
-        """Hugging Face's router: behind the model stands the partner, or how one is chosen (`:groq`, `:cheapest`)."""
-        family, (name, colon, chosen) = provider.partition("_")[0], model.rpartition(":")
-        if family != "huggingface" or not colon:
-            return provider, model
-        named = f"{family}_{chosen}"
-        return named if named in self._providers else provider, name
-
-
-def _spellings(model: str) -> Iterator[str]:
-    """As what the list may know a model: as it is written, without what stands before it, as its spelling is meant."""
-    bare, even = model.rpartition("/")[2], unregioned(evened(model).rpartition("/")[2])
-    yield from dict.fromkeys((model, bare, even, even.replace(".", "-") if even.startswith("claude") else even))
 
 
 def _told(sheet: Sheet, source: str) -> str:
@@ -284,34 +240,6 @@ def unknown_price(usage: Usage, *, input_per_million: int, output_per_million: i
     """Nano-dollars at the policy's `pricing.unknown_model`, given for a million tokens: all input at one price."""
     total = usage.input_total * input_per_million + (usage.output_tokens or 0) * output_per_million
     return half_even(total, 1_000_000)
-
-
-def _meant(words: frozenset[tuple[str, str]], owner: Provider, info: ModelInfo) -> dict[str, str] | None:
-    """The part of the context that some price of this model depends on; None for the list price.
-
-    genai-prices applies a context only to a provider's own models, not to those it falls back to.
-    """
-    if not info.price_variants or not any(info is model for model in owner.models):
-        return None
-    return dict(words & {each for variant in info.price_variants for each in variant.when.items()}) or None
-
-
-def _hours(snapshot: DataSnapshot) -> tuple[time, ...]:
-    """The times of day (UTC) at which some price of the list may change, ascending, midnight first."""
-    models = [model for provider in snapshot.providers for model in provider.models]
-    return tuple(sorted({time.min, *[hour for model in models for hour in _hours_of(model)]}))
-
-
-def _hours_of(model: ModelInfo) -> Iterator[time]:
-    dated = model.prices if isinstance(model.prices, list) else []
-    for constraint in [each.constraint for each in (*dated, *(model.price_variants or ()))]:
-        if isinstance(constraint, TimeOfDateConstraint):
-            yield from (_in_utc(constraint.start_time), _in_utc(constraint.end_time))
-
-
-def _in_utc(hour: time) -> time:
-    """A time of day in UTC, as genai-prices reads it: one without a zone is UTC."""
-    return hour if hour.tzinfo is None else datetime.combine(date(1970, 1, 1), hour).astimezone(UTC).time()
 
 
 def utc(epoch_ms: int) -> datetime:
