@@ -29,14 +29,17 @@ NOUNS = {
     "price_cards": {"usage"},
     "price_sheets": {"listed_prices", "price_cards", "price_change", "usage"},
     "changed_cards": {"listed_prices", "price_cards", "price_change", "price_sheets"},
+    "price_times": set(),
+    "listed_models": {"model_names"},
     "pricing": {
+        "listed_models",
         "changed_cards",
         "listed_prices",
-        "model_names",
         "money",
         "price_cards",
         "price_change",
         "price_sheets",
+        "price_times",
         "usage",
     },
     "window": {"errors"},
@@ -159,7 +162,15 @@ ONLY_PLACE = {
     "pygal": {"reconcile/report/charts.py"},
     "typer": {"cli"},
     "rich": {"cli"},
-    "genai_prices": {"pricing", "listed_prices", "price_sheets", "changed_cards", "config"},
+    "genai_prices": {
+        "pricing",
+        "listed_models",
+        "listed_prices",
+        "price_times",
+        "price_sheets",
+        "changed_cards",
+        "config",
+    },
 }
 """Libraries that stand for an outside world, and the one place that knows them: a room, or one module of it. Other programs'
 databases are another world than the ledger: what opens them holds no ledger, and no other module of its room opens anything."""
