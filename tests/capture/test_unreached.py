@@ -46,6 +46,18 @@ SECRET = "kanarie"
             "(unable to get local issuer certificate)",
             id="one that does not",
         ),
+        pytest.param(
+            "Certificate verify failed: hostname mismatch",
+            Gap.UPSTREAM_INVALID,
+            f"The certificate that came for {HOST} is not valid for it (hostname mismatch).",
+            id="something in its place",
+        ),
+        pytest.param(
+            "Certificate verify failed: certificate has expired",
+            Gap.UPSTREAM_INVALID,
+            "is not valid for it (certificate has expired)",
+            id="out of date, or the clock",
+        ),
     ],
 )
 def test_who_is_to_be_asked(fault: str, gap: Gap, said: str) -> None:
@@ -54,7 +66,7 @@ def test_who_is_to_be_asked(fault: str, gap: Gap, said: str) -> None:
     assert found is not None
     assert found.gap is gap
     assert said in found.message
-    assert "Neither the tool nor the provider is at fault." in found.message
+    assert ("Neither the tool nor the provider is at fault." in found.message) is (gap is not Gap.UPSTREAM_INVALID)
     assert REMEDIES[gap] in found.message
     assert SECRET not in found.message
 
@@ -87,8 +99,6 @@ def test_a_certificate_may_be_the_proxys_own() -> None:
     "fault",
     [
         "[Errno 111] Connect call failed ('198.51.100.4', 443)",
-        "Certificate verify failed: certificate has expired",
-        "Certificate verify failed: hostname mismatch",
         "connection closed",
     ],
 )

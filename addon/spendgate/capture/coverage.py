@@ -33,9 +33,12 @@ class Gap(StrEnum):
     PROXY_REFUSED = "the proxy did not let the gate through"
     PROXY_FAILED = "the proxy was not reached, or did not reach the provider"
     UPSTREAM_UNTRUSTED = "a certificate of an authority that this machine does not trust"
+    UPSTREAM_INVALID = "a certificate that is not valid for the provider"
 
 
-FAILED = frozenset({Gap.PROXY_CREDENTIALS, Gap.PROXY_REFUSED, Gap.PROXY_FAILED, Gap.UPSTREAM_UNTRUSTED})
+FAILED = frozenset(
+    {Gap.PROXY_CREDENTIALS, Gap.PROXY_REFUSED, Gap.PROXY_FAILED, Gap.UPSTREAM_UNTRUSTED, Gap.UPSTREAM_INVALID}
+)
 """Read, and with a row of their own: they got no further. Counted all the same, since many at once have one cause."""
 
 

@@ -21,6 +21,7 @@ _UNTRUSTED: Final = re.compile(
     r"Certificate verify failed: ((?:self-signed certificate|unable to get (?:local )?issuer|unable to verify the first)"
     r"[A-Za-z0-9 ,()'-]{0,100})$"
 )
+_INVALID: Final = re.compile(r"Certificate verify failed: ([A-Za-z0-9 ,()'-]{1,120})$")
 _NOT_CONNECTED: Final = ("[Errno ", "Multiple exceptions: [Errno ")
 """The system's and asyncio's own words; through a proxy, it alone is connected to."""
 NEITHER: Final = "Neither the tool nor the provider is at fault."
@@ -31,6 +32,8 @@ REMEDIES: Final = {
     Gap.PROXY_FAILED: "see whether the proxy runs and is named rightly (`--mode upstream:http://HOST:PORT`)",
     Gap.UPSTREAM_UNTRUSTED: "where a TLS inspector stands on the way, put its CA's certificate into the system's trust store"
     " and restart the gate",
+    Gap.UPSTREAM_INVALID: "see what answers in the host's place (its address, a hosts file, a network's log-in page), whether"
+    " this machine's clock is right, and, where a TLS inspector stands on the way, what certificate it makes",
 }
 
 
@@ -48,14 +51,16 @@ class Unreached:
 
 
 def unreached(fault: str, host: str, proxy: ServerSpec | None = None) -> Unreached | None:
-    """From mitmproxy's text of a failed connection for this host, which goes through this proxy; None: it is about nobody in
-    between."""
+    """From mitmproxy's text of a failed connection for this host, which goes through this proxy; None: it says nothing of anybody
+    in between."""
+    asked = f"the proxy {format_address(proxy[1])} or for {host}" if proxy and proxy[0] == "https" else host
     if found := _UNTRUSTED.match(fault):
-        asked = f"the proxy {format_address(proxy[1])} or for {host}" if proxy and proxy[0] == "https" else host
         what = (
             f"The certificate that came for {asked} is of an authority that this machine does not trust ({found[1]})."
         )
         return _told(Gap.UPSTREAM_UNTRUSTED, what)
+    if found := _INVALID.match(fault):
+        return _told(Gap.UPSTREAM_INVALID, f"The certificate that came for {asked} is not valid for it ({found[1]}).")
     found = _REFUSED.match(fault)
     if found is None and proxy is not None and fault.startswith(_NOT_CONNECTED):
         return _told(Gap.PROXY_FAILED, f"The proxy {format_address(proxy[1])}, by which {host} is reached, was not.")
@@ -70,4 +75,5 @@ def unreached(fault: str, host: str, proxy: ServerSpec | None = None) -> Unreach
 
 
 def _told(gap: Gap, what: str) -> Unreached:
-    return Unreached(gap, f"Spendgate: {what} {NEITHER} To mend it: {REMEDIES[gap]}.")
+    whose = "" if gap is Gap.UPSTREAM_INVALID else f"{NEITHER} "  # it may be the provider's own
+    return Unreached(gap, f"Spendgate: {what} {whose}To mend it: {REMEDIES[gap]}.")
