@@ -400,6 +400,7 @@ def test_asks_say_whether_somebody_has_them_also_on_a_narrow_terminal(
 ) -> None:
     """`ask` sends people to this list for just that."""
     desk.ran("ask", "5", "--budget", "person", "--for", "release week")
+    assert "no notify: give them the ask yourself" in desk.ran("ask", "list", "--format", "json")
     monkeypatch.setenv("COLUMNS", "80")
     assert "message" in desk.ran("ask", "list").split("\n")[0]
 

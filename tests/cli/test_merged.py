@@ -217,6 +217,19 @@ def test_a_merged_file_that_no_command_would_find_is_told(one: State, tmp_path: 
     assert "merge into" not in told.stderr
 
 
+def test_of_ledgers_that_are_not_there_nothing_is_made(one: State, tmp_path: Path) -> None:
+    """One that is missing among others is left out, and said so."""
+    gone, into = tmp_path / "gone.db", tmp_path / "ledger.db"
+    told = CliRunner().invoke(app, ["ledger", "merge", str(gone), "--into", str(into)])
+    assert told.exit_code == 1
+    assert f"{gone}: there is no such file" in str(told.exception)
+    assert not into.exists()
+    told = CliRunner().invoke(app, ["ledger", "merge", str(gone), str(one.ledger), "--into", str(into)])
+    assert told.exit_code == 1
+    assert f"{gone}: broken: there is no such file" in told.stderr
+    assert into.exists()
+
+
 def test_one_name_on_two_laptops_is_one_person_and_two_machines(tmp_path: Path) -> None:
     """Whoever asks by machine, too, sees them apart."""
     homes = []

@@ -303,6 +303,22 @@ def test_an_unknown_format_names_those_that_exist(state: State, command: str) ->
     assert "'xml' is not one of table, json, csv" in result.output and "Value error" not in result.output
 
 
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["policy", "schema", "--for", "xml"], "'xml' is not one of policy, include, cases"),
+        (["service", "install", "--mode", "xml"], "'xml' is not one of regular, transparent, auto"),
+        (["reconcile", "report", "--format", "xml"], "'xml' is not one of table, json, csv, html"),
+    ],
+)
+def test_a_word_that_an_option_does_not_know_is_told_with_those_it_knows(words: list[str], says: str) -> None:
+    """Of every option with fixed words, and never in a library's."""
+    result = CliRunner().invoke(app, words, env={"TERMINAL_WIDTH": "200"})
+    assert result.exit_code == 2
+    assert says in result.output
+    assert "Value error" not in result.output
+
+
 def test_a_name_cannot_write_to_the_terminal(state: State) -> None:
     """Escape sequences in what a client claimed come out inert."""
     ledger = Ledger.open(state.ledger, state.gates, NOW_MS)

@@ -99,6 +99,16 @@ def told(text: str) -> list[tuple[str, str]]:
             "never: cursor.sh closes no host that is decrypted; did you mean *.cursor.sh?",
         ),
         (
+            f"budgets:\n{PERSON}capture: {{never: [api.openai.con]}}\n",
+            "capture",
+            "never: api.openai.con closes no host that is decrypted; did you mean api.openai.com?",
+        ),
+        (
+            f"budgets:\n{PERSON}capture: {{never: [openrouter.ia]}}\n",
+            "capture",
+            "never: openrouter.ia closes no host that is decrypted; did you mean openrouter.ai?",
+        ),
+        (
             "pricing: {adjust: [{match: {provider: anthropic}, multiply: 0.5, until: 2026-11-27}]}\n",
             "pricing",
             "pricing.adjust[1] ended on 2026-11-27",

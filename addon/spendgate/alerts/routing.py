@@ -23,6 +23,11 @@ def receivers(policy: Policy, purpose: str, team: tuple[str, ...]) -> tuple[Noti
     return tuple({entry.to: entry for entry in (*entries, *policy.notify) if purpose in entry.purposes}.values())
 
 
+def notifies(policy: Policy) -> bool:
+    """Whether the policy names any way to tell anybody of anything."""
+    return bool(policy.notify or any(team.notify for team in policy.roster.team_by_name.values()))
+
+
 def told(policy: Policy, alert: Alert) -> tuple[str, ...]:
     """Who hears of it, in words: the person's name, and the services without what may be secret in an address."""
     person = (alert.person,) if alert.person else ()

@@ -158,7 +158,7 @@ def rotate(state: StateOption = None) -> None:
             f"{found.leaves} is an organization's: it renews it by `ca org issue`, and `ca org remove` takes it off this device"
         )
     if not found.ca_key.exists() and not found.ca_certificate.exists():
-        raise StateError(f"{found.root} has no certificate authority to rotate")
+        raise StateError(f"{found.root} has no certificate authority to rotate: `spendgate run` makes one at its start")
     with _as_the_gate(found):  # whose key it is: root would make one that the gate cannot read
         hosts = Registry.build(in_force.policy(found).capture).hosts()
         file = ca_next.prepare_next(found.ca_certificate, found.ca_key, hosts, datetime.now(UTC))

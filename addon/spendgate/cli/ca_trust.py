@@ -94,8 +94,8 @@ def anchor_of(file: Path) -> Anchor:
         return anchor(file.read_bytes(), str(file))
     except FileNotFoundError as gone:
         raise StateError(
-            f"{file} is not there: `spendgate run` makes it at its next start; `spendgate ca untrust --all` takes out what"
-            " earlier ones left in trust stores"
+            f"{file} is not there: `spendgate run` makes it at its next start (what earlier ones left in trust stores is taken"
+            " out by `spendgate ca untrust --all`)"
         ) from gone
     except OSError as fault:
         raise StateError(f"{file} cannot be read: {fault.strerror}") from fault

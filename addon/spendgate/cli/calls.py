@@ -18,6 +18,7 @@ from spendgate.cli.spans import nothing
 from spendgate.cli.spend import SinceOption, UntilOption, WhereOption
 from spendgate.errors import UsageError
 from spendgate.ledger.found_calls import CallHold
+from spendgate.plural import counted
 from spendgate.window import zone_of
 
 _SHOWN_ID = 13
@@ -86,7 +87,7 @@ def calls(
     if found.note:
         note(found.note)
     if found.hidden:
-        note(f"{found.hidden} free requests in this ledger are not shown (--free)")
+        note(f"not shown: {counted(found.hidden, 'free request')} of this ledger (--free)")
 
 
 def _none_before(context: typer.Context, command: str) -> None:

@@ -15,7 +15,7 @@ import typer
 from spendgate.alerts.courier import unusable
 from spendgate.alerts.routing import service
 from spendgate.cli.named import known_here
-from spendgate.cli.options import FormatOption
+from spendgate.cli.options import FormatOption, one_of
 from spendgate.cli.output import Format, emit, emit_json, inert, note, writing
 from spendgate.config.bundle import SUFFIXES, Bundle, Gathering
 from spendgate.config.cases import cases_schema
@@ -88,7 +88,13 @@ class File(StrEnum):
 
 def schema(
     of: Annotated[
-        File, typer.Option("--for", help="Which kind of file: a policy, one that it includes, its cases.")
+        File,
+        typer.Option(
+            "--for",
+            parser=one_of(File),
+            metavar=f"[{'|'.join(File)}]",
+            help="Which kind of file: a policy, one that it includes, its cases.",
+        ),
     ] = File.POLICY,
 ) -> None:
     """Print the JSON Schema of a policy file, so that an editor completes keys and marks faults.

@@ -16,7 +16,7 @@ from spendgate import digest_texts
 from spendgate.alerts.digesting import gathered
 from spendgate.cli import granted, in_force
 from spendgate.cli.moments import moment
-from spendgate.cli.options import StateOption, existing_state, utf8
+from spendgate.cli.options import StateOption, existing_state, one_of, utf8
 from spendgate.cli.output import emit_json, writing
 from spendgate.config import paths, prices
 from spendgate.digest import Digest, week_before, week_of
@@ -34,13 +34,6 @@ class As(StrEnum):
     TABLE = "table"
     MARKDOWN = "markdown"
     JSON = "json"
-
-
-def _as(word: str) -> As:
-    try:
-        return As(word)
-    except ValueError:
-        raise typer.BadParameter(f"{word!r} is not one of {', '.join(As)}") from None
 
 
 def register(app: typer.Typer) -> None:
@@ -65,7 +58,7 @@ def digest(
         As,
         typer.Option(
             "--format",
-            parser=_as,
+            parser=one_of(As),
             metavar=f"[{'|'.join(As)}]",
             help="table for people, markdown for a page, json for programs.",
         ),

@@ -92,9 +92,14 @@ def asks(hand: Hand) -> Rows:
     with closing(Reader(hand.state.ledger)) as reader:
         messages, names = reader.messages(ASK), hand.sight.everything
         given = {each.signed.grant.id: short_dollars(each.signed.grant.amount_nanos) for each in reader.grants()}
+        notifies = routing.notifies(hand.policy)
         return tuple(
             _ask_row(
-                each, hand.policy, now_ms, given.get(each.granted, ""), reached(messages.get(each.ask.id), names=names)
+                each,
+                hand.policy,
+                now_ms,
+                given.get(each.granted, ""),
+                reached(messages.get(each.ask.id), names=names, notifies=notifies),
             )
             for each in standing(reader.asks(), hand.policy, in_force.since_ms(hand.state), now_ms)
             if hand.sight.sees(each.ask.person)

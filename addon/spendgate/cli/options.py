@@ -6,6 +6,7 @@ import os
 import shlex
 import sys
 from collections.abc import Callable
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -55,19 +56,23 @@ def refuse_passwords(sets: list[str] | None) -> tuple[str, ...]:
     return tuple(sets or ())
 
 
-def _format(word: str) -> Format:
-    """Read here, since typer's own reading shows its validator's words to the person."""
-    try:
-        return Format(word)
-    except ValueError:
-        raise typer.BadParameter(f"{word!r} is not one of {', '.join(Format)}") from None
+def one_of[E: StrEnum](kind: type[E]) -> Callable[[str], E]:
+    """The parser of an option with fixed words: typer's own reading shows its validator's words to the person."""
+
+    def parsed(word: str) -> E:
+        try:
+            return kind(word)
+        except ValueError:
+            raise typer.BadParameter(f"{word!r} is not one of {', '.join(kind)}") from None
+
+    return parsed
 
 
 FormatOption = Annotated[
     Format,
     typer.Option(
         "--format",
-        parser=_format,
+        parser=one_of(Format),
         metavar=f"[{'|'.join(Format)}]",
         help="table for people, json or csv for programs.",
     ),

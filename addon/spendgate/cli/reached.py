@@ -6,12 +6,15 @@ from collections.abc import Mapping, Sized
 from typing import Any
 
 
-def reached(message: Mapping[str, Any] | None, *, names: bool = True) -> str:
+def reached(message: Mapping[str, Any] | None, *, names: bool = True, notifies: bool = True) -> str:
     """`delivered to slack-1f3a9c0d; could not be delivered yet to mail:lead (could not be reached)`; `message` is
-    `Reader.messages`'s. Without `names`, where the policy is not the account's to read: how many receivers."""
+    `Reader.messages`'s. Without `names`, where the policy is not the account's to read: how many receivers. Not `notifies`: the
+    policy has no way to tell anybody anything."""
     if message is None:
         return ""
     if not message["routed"]:
+        if not notifies:
+            return "not sent, since the policy has no notify: give them the ask yourself"
         return "not delivered yet: a running gate sends it"
     deliveries = message["deliveries"]
     if not deliveries:

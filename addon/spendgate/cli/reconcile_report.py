@@ -15,7 +15,7 @@ from msgspec import structs
 
 from spendgate.cli import reconcile_drilled, reconcile_shown, witness
 from spendgate.cli.not_captured import tell_uncounted
-from spendgate.cli.options import FormatOption, StateOption, existing_state, utf8
+from spendgate.cli.options import FormatOption, StateOption, existing_state, one_of, utf8
 from spendgate.cli.output import Format, emit, emit_json, money, note, writing
 from spendgate.cli.reconcile import group
 from spendgate.cli.statements_given import span_of, utc_day
@@ -38,13 +38,6 @@ class ReportFormat(StrEnum):
     JSON = "json"
     CSV = "csv"
     HTML = "html"
-
-
-def _format(word: str) -> ReportFormat:
-    try:
-        return ReportFormat(word)
-    except ValueError:
-        raise typer.BadParameter(f"{word!r} is not one of {', '.join(ReportFormat)}") from None
 
 
 FromOption = Annotated[str | None, typer.Option("--from", metavar="DAY", help="First UTC day; else 31 days back.")]
@@ -86,7 +79,7 @@ def report(
         ReportFormat,
         typer.Option(
             "--format",
-            parser=_format,
+            parser=one_of(ReportFormat),
             metavar=f"[{'|'.join(ReportFormat)}]",
             help="table or html for people, json or csv for programs.",
         ),

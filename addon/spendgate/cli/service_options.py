@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from spendgate.cli.options import port_from
+from spendgate.cli.options import one_of, port_from
 from spendgate.config.credentials import UPSTREAM_AUTH
 
 RootOption = Annotated[
@@ -73,6 +73,8 @@ ModeOption = Annotated[
     Mode,
     typer.Option(
         "--mode",
+        parser=one_of(Mode),
+        metavar=f"[{'|'.join(Mode)}]",
         help="regular: by the proxy alone. transparent: by firewall rules, too, without their doing."
         " auto: transparent where nftables are here.",
     ),

@@ -71,9 +71,12 @@ class Taking(Struct, frozen=True):
 def merge(into: Path, paths: Iterable[Path], now_ms: int, *, anyway: bool = False) -> Iterator[Taking]:
     """Take every file into `into`, and say of each what became of it, in their order.
 
-    `anyway`: also those that are not as they were written. Raises StateError where `into` is no merged ledger, or cannot be one.
+    `anyway`: also those that are not as they were written. Raises StateError where `into` is no merged ledger, or cannot be one,
+    and where no file is there: nothing is then made.
     """
     named = tuple(dict.fromkeys(path.absolute() for path in paths))
+    if named and not any(path.exists() for path in named):
+        raise StateError(f"{named[0]}: there is no such file; name ledgers, or state directories that hold one")
     if into.exists() and any(path.exists() and path.samefile(into) for path in named):
         raise StateError(f"{into} cannot be merged into itself")
     try:
@@ -96,6 +99,8 @@ def merge(into: Path, paths: Iterable[Path], now_ms: int, *, anyway: bool = Fals
 
 
 def _take(into: Path, path: Path, said: Verified, now_ms: int, seen: Seen | None, *, anyway: bool) -> Taking:
+    if not path.exists():
+        return Taking(path, Outcome.BROKEN, fault="there is no such file")
     if said.unreadable:
         return Taking(path, Outcome.BROKEN, fault=said.unreadable)
     try:

@@ -72,4 +72,13 @@ def _alike(one: str, other: str) -> bool:
     if one.count(".") != other.count("."):
         return one.replace(".", "") == other.replace(".", "")
     differ = [pair for pair in parts if pair[0] != pair[1]]
-    return len(differ) == 1 and min(map(len, differ[0])) > 1 and SequenceMatcher(None, *differ[0]).ratio() >= _NEAR
+    return len(differ) == 1 and min(map(len, differ[0])) > 1 and _slipped(*differ[0])
+
+
+def _slipped(one: str, other: str) -> bool:
+    """Whether one part is the other, mistyped. In a short one a single letter is a third of it."""
+    if SequenceMatcher(None, one, other).ratio() >= _NEAR:
+        return True
+    differ = [at for at, (here, there) in enumerate(zip(one, other, strict=False)) if here != there]
+    swapped = len(differ) == 2 and one[differ[0]] == other[differ[1]] and one[differ[1]] == other[differ[0]]
+    return len(one) == len(other) and (len(differ) == 1 or swapped)
