@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -45,6 +46,17 @@ def test_the_exit_status_is_the_commands(tmp_path: Path, command: tuple[str, ...
     """As its help says, and as a shell would tell it."""
     answer = executed(tmp_path, *command)
     assert answer.exit_code == status, f"{answer.output}\n{answer.exception!r}"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_bill_that_cannot_be_written_does_not_hide_the_exit_status(tmp_path: Path) -> None:
+    """Nor does what the interpreter then does at its end."""
+    product = [sys.executable, "-m", "spendgate", "exec", "--state", str(tmp_path / "state")]
+    with Path("/dev/full").open("wb") as full:
+        ended = subprocess.run(
+            [*product, "--", "sh", "-c", "echo ran; exit 7"], check=False, stdout=subprocess.PIPE, stderr=full
+        )
+    assert (ended.stdout, ended.returncode) == (b"ran\n", 7)
 
 
 def test_a_bill_that_cannot_be_made_does_not_hide_the_exit_status(

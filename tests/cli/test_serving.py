@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 import os
 import socket
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 from typer.testing import CliRunner
@@ -14,6 +20,7 @@ from typer.testing import CliRunner
 from capture.proxies import PROVIDER
 from cli.kit import app
 from spendgate.capture import ca
+from spendgate.cli import in_force
 from spendgate.cli.house import scope_of
 from spendgate.cli.serving import serving
 from spendgate.cli.wanted import Wanted
@@ -22,6 +29,8 @@ from spendgate.config.policy_file import parse_policy
 from spendgate.errors import PolicyError, StateError, UsageError
 from spendgate.identity.machine import assigned_id
 from spendgate.providers.registry import Registry
+
+FULL = Path("/dev/full")
 
 
 async def test_what_is_logged_is_a_line_like_every_other(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -86,6 +95,65 @@ def test_who_may_be_a_browser_is_asked_on_its_sites(tmp_path: Path, alone: bool)
     openrouter = {"openrouter.ai", "eu.openrouter.ai", "us.openrouter.ai"}
     assert scope.sites == scope.private | openrouter | {"opencode.ai", "ampcode.com"}
     assert (scope.one_command, scope.counts_browsers) == (alone, True)
+
+
+@contextlib.contextmanager
+def deaf(kind: str) -> Iterator[TextIO | None]:
+    """A stderr that takes nothing."""
+    if kind == "closed":
+        yield None
+        return
+    if kind == "full":
+        end = os.open("/dev/full", os.O_WRONLY)
+    else:
+        reader, end = os.pipe()
+        os.close(reader)
+    stream = os.fdopen(end, "w", buffering=1)
+    yield stream
+    with contextlib.suppress(OSError):
+        stream.close()
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "reader gone",
+        pytest.param("full", marks=pytest.mark.skipif(not FULL.exists(), reason="needs a device that is always full")),
+        "closed",
+    ],
+)
+async def test_a_policy_takes_force_and_is_told_where_nobody_hears_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    """A terminal that is closed, a log on a full disk: `status` and the audit trail have the new policy, or its faults."""
+    file, state = tmp_path / "policy.yaml", paths.find(tmp_path / "state")
+    wanted = Wanted(policy=file, state=state, modes=("regular",), port=0, sets=())
+    file.write_text("version: 1\nowner: you@acme.example\n")
+    with deaf(kind) as stderr:
+        async with serving(wanted) as running:
+            first = running.in_force.policy.hash
+            monkeypatch.setattr("sys.stderr", stderr)
+            file.write_text("version: 1\nowner: others@acme.example\n")
+            second = await in_force_after(state, first)
+            logging.getLogger("spendgate.gate.upkeep").warning("told to nobody")
+            file.write_text("version: 2\n")
+            while not (told := in_force.told(state)) or not told.refused:
+                await asyncio.sleep(0.02)
+            assert told.hash == second
+        monkeypatch.undo()
+    with closing(sqlite3.connect(state.ledger)) as ledger:
+        lines = [
+            what for (what,) in ledger.execute("SELECT what FROM audit WHERE what LIKE 'policy %' ORDER BY position")
+        ]
+    assert lines == ["policy in force", "policy in force", "policy refused"]
+    assert capsys.readouterr().out == ""
+
+
+async def in_force_after(state: paths.State, before: str) -> str:
+    """The next policy of which the gate says that it is in force."""
+    while (told := in_force.told(state)) is None or told.hash == before:
+        await asyncio.sleep(0.02)
+    return told.hash
 
 
 async def test_a_faulty_policy_starts_with_its_last_good_copy(tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
-"""What ends a program that serves: Ctrl-C, or whoever started it. On every system as one event of the loop."""
+"""What ends a program that serves: Ctrl-C, a terminal that is closed, or whoever started it. On every system as one event of
+the loop."""
 
 from __future__ import annotations
 
@@ -9,10 +10,11 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Final
 
-_NAMES: Final = ("SIGINT", "SIGTERM", "SIGBREAK")
-"""Windows sends the first and the last (Ctrl-C, Ctrl-Break), POSIX the first two; each has the ones that it knows."""
-_LOG_OFF: Final = "SIGBREAK"
-"""As which Windows' C library hands on, too, that some person logs off: a service ignores it, and goes on doing so here."""
+_NAMES: Final = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
+"""Windows sends the first and the last (Ctrl-C, Ctrl-Break), POSIX all others; each has the ones that it knows."""
+_LEFT_ALONE: Final = ("SIGHUP", "SIGBREAK")
+"""What is ignored stays so: the first under `nohup`; as the other Windows' C library hands on, too, that some person logs off,
+which a service ignores."""
 
 
 @contextmanager
@@ -38,7 +40,7 @@ def stopping(stop: asyncio.Event) -> Iterator[None]:
 
 
 def _left(name: str) -> bool:
-    return name == _LOG_OFF and signal.getsignal(signal.Signals[name]) is signal.SIG_IGN
+    return name in _LEFT_ALONE and signal.getsignal(signal.Signals[name]) is signal.SIG_IGN
 
 
 @contextmanager

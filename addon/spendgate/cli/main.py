@@ -11,12 +11,19 @@ import os
 import sys
 
 from spendgate.cli.commands import application
-from spendgate.cli.output import flush, note
+from spendgate.cli.output import end_notes, flush, note, tell
 from spendgate.errors import PolicyError, RolloutError, SpendgateError, UsageError
 
 
 def run() -> None:
     """The program. What went wrong is one line that names the place and the remedy."""
+    try:
+        _run()
+    finally:
+        end_notes()
+
+
+def _run() -> None:
     try:
         try:
             application(*(sys.argv[1:2] or ["--help"]))()
@@ -27,7 +34,7 @@ def run() -> None:
         sys.exit(2)
     except (PolicyError, RolloutError) as fault:
         for line in fault.faults:
-            print(line, file=sys.stderr)  # noqa: T201 - `file:line:column: …` stands alone, so that editors can follow it
+            tell(line)  # `file:line:column: …` stands alone, so that editors can follow it
         why = "the policy cannot take force" if isinstance(fault, PolicyError) else "nothing was made"
         note(f"{why}: {len(fault.faults)} fault{'s' if len(fault.faults) > 1 else ''}")
         sys.exit(1)

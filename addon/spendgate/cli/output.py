@@ -13,9 +13,10 @@ import os
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TextIO
 
 from rich.cells import cell_len
 from rich.console import Console
@@ -83,9 +84,7 @@ def flush() -> None:
         try:
             sys.stdout.flush()
         except OSError:
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, sys.stdout.fileno())
-            os.close(nowhere)
+            _let_go(sys.stdout)
             raise
 
 
@@ -114,7 +113,31 @@ def emit_json(value: object) -> None:
 
 def note(text: str) -> None:
     """A line for a person, on stderr."""
-    print(f"spendgate: {text}", file=sys.stderr, flush=True)  # noqa: T201 - stderr is where people's lines go
+    tell(f"spendgate: {text}")
+
+
+def tell(line: str) -> None:
+    """As `note`, as it stands. What stderr does not take, since its reader has gone or a disk is full, is lost: what the line
+    tells of goes on. Closed, it is None, for which `print` would take stdout."""
+    if sys.stderr is not None:
+        with suppress(OSError):
+            print(line, file=sys.stderr, flush=True)  # noqa: T201 - stderr is where people's lines go
+
+
+def end_notes() -> None:
+    """What of `tell` cannot be written shall not become the exit status, as it does where the interpreter tries again."""
+    if sys.stderr is not None and not sys.stderr.closed:
+        try:
+            sys.stderr.flush()
+        except OSError:
+            _let_go(sys.stderr)
+
+
+def _let_go(stream: TextIO) -> None:
+    """Nothing that it keeps is written any more."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 def console() -> Console:

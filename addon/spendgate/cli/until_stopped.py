@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from spendgate import __version__
-from spendgate.cli.output import note
+from spendgate.cli.output import note, tell
 from spendgate.cli.wanted import Wanted
 from spendgate.service.notify import Manager, Told
 
@@ -32,9 +32,13 @@ async def until_stopped(wanted: Wanted, ready: Ready | None = None, manager: Tol
                 note(f"WARNING {notice}")
             task = asyncio.ensure_future(ready(running)) if ready else None
             telling = asyncio.ensure_future(manager.keep_telling())
-            print(_ready_line(running), file=sys.stderr, flush=True)  # noqa: T201 - the line that a starter waits for
+            tell(_ready_line(running))  # what a starter waits for
             manager.ready(f"spendgate {__version__} at {' '.join(_places(running))}")
-            if sys.stderr.isatty() and any(mode.startswith("regular") for mode in wanted.modes):
+            if (
+                sys.stderr is not None
+                and sys.stderr.isatty()
+                and any(mode.startswith("regular") for mode in wanted.modes)
+            ):
                 note(
                     "programs reach it with HTTPS_PROXY and the certificate in NODE_EXTRA_CA_CERTS or the system's trust store;"
                 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import suppress
 
 from spendgate.errors import StateError
 from spendgate.redirect import nftables
@@ -128,6 +129,9 @@ def now() -> Instant:
 
 
 def say(what: str) -> None:
-    """One line on stderr: root's processes load neither the command line nor its styles."""
-    sys.stderr.write(f"spendgate: {what}\n")
-    sys.stderr.flush()
+    """One line on stderr: root's processes load neither the command line nor its styles. One that cannot be written is lost,
+    and capture goes on."""
+    if sys.stderr is not None:
+        with suppress(OSError):
+            sys.stderr.write(f"spendgate: {what}\n")
+            sys.stderr.flush()
