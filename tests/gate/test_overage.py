@@ -6,7 +6,7 @@ from pathlib import Path
 
 from gate.world import House, budget, end, house, intent, policy, replace
 from spendgate.gate.interface import Admitted, Intent, Refused
-from spendgate.gate.overage import KEPT_MAX, Overage
+from spendgate.gate.overage import KEPT_MAX, WINDOW_MS, Overage
 from spendgate.providers.interface import Reading
 
 
@@ -25,7 +25,7 @@ async def turn(place: House, call: Intent, overage: bool | None) -> dict[str, ob
     """One turn, whose row it gives."""
     assert isinstance(await place.gate.hold(call), Admitted)
     place.gate.sent(call.call_id)
-    place.gate.settle(call.call_id, said(overage), end())
+    place.gate.settle(call.call_id, said(overage), replace(end(), ended_ms=place.time.now_ms()))
     return next(row for row in place.rows.calls() if row["id"] == call.call_id)
 
 
@@ -54,7 +54,11 @@ async def test_an_error_beyond_a_plan_costs_nothing(tmp_path: Path) -> None:
         call = seat()
         await place.gate.hold(call)
         place.gate.sent(call.call_id)
-        place.gate.settle(call.call_id, Reading(free=True, final=True, overage=True), end(status=429))
+        place.gate.settle(
+            call.call_id,
+            Reading(free=True, final=True, overage=True),
+            replace(end(status=429), ended_ms=place.time.now_ms()),
+        )
         row = place.rows.calls()[0]
         later = await turn(place, seat(), None)
     assert (row["cost_nanos"], "beyond the plan" in str(row["flags"])) == (0, False)
@@ -71,11 +75,32 @@ async def test_a_spent_budget_stops_what_is_beyond_a_plan(tmp_path: Path) -> Non
     assert isinstance(within, Admitted)
 
 
+def test_a_plan_that_begins_anew_is_a_plan_again() -> None:
+    """At the instant that the provider named, else after the shorter window: a refused account gets no answer that says so."""
+    day_ms = 86_400_000
+    for until_ms, lasts_ms in ((90_000, 80_000), (None, WINDOW_MS), (5_000, WINDOW_MS), (9 * day_ms, WINDOW_MS)):
+        overage = Overage()
+        overage.saw(seat(), replace(said(True), overage_until_ms=until_ms), 10_000)
+        billed = [overage.known(seat(), 10_000 + after_ms).route.billing for after_ms in (1, lasts_ms - 1, lasts_ms)]
+        assert billed == ["overage", "overage", "subscription"], until_ms
+
+
+async def test_a_refused_seat_is_let_through_when_its_plan_begins_anew(tmp_path: Path) -> None:
+    """A spent budget stops it for no longer than it is past its plan."""
+    async with house(tmp_path, policy(budget(0.005))) as place:
+        await turn(place, seat(), True)
+        before = await place.gate.hold(seat())
+        place.time.wall_ms += WINDOW_MS
+        after = await place.gate.hold(seat())
+    assert isinstance(before, Refused)
+    assert isinstance(after, Admitted)
+
+
 def test_memory_is_bounded() -> None:
     """A client may name any account."""
     overage = Overage()
     for number in range(KEPT_MAX + 1):
-        overage.saw(seat(f"org{number}"), said(True))
+        overage.saw(seat(f"org{number}"), said(True), 1)
     assert len(overage._past) == KEPT_MAX
-    assert overage.known(seat("org0")).route.billing == "subscription"
-    assert overage.known(seat(f"org{KEPT_MAX}")).route.billing == "overage"
+    assert overage.known(seat("org0"), 2).route.billing == "subscription"
+    assert overage.known(seat(f"org{KEPT_MAX}"), 2).route.billing == "overage"

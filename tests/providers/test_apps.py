@@ -327,6 +327,20 @@ def test_anthropic_says_when_a_token_is_past_its_plan(said: dict[str, str], over
         assert DIALECTS["anthropic-messages"].reader(Ask(), 200, headers).close().overage is overage
 
 
+@pytest.mark.parametrize(("reset", "until_ms"), [("1764547200", 1_764_547_200_000), ("soon", None), ("", None)])
+def test_when_a_plan_begins_anew(reset: str, until_ms: int | None) -> None:
+    """In the head of Anthropic's answers, and in claude.ai's event of its limit."""
+    limits = {"anthropic-ratelimit-unified-status": "rejected", "anthropic-ratelimit-unified-reset": reset}
+    assert (
+        DIALECTS["anthropic-messages"].reader(Ask(), 200, CaseInsensitive(limits)).close().overage_until_ms == until_ms
+    )
+    at = int(reset) if until_ms else reset
+    for limit in ({"overageInUse": True, "resetsAt": at}, {"message_limit": {"overageInUse": True, "resetsAt": at}}):
+        wire = stream({"type": "message_start", "message": {"id": "m"}}, {"type": "message_limit", **limit})
+        for _, reading in each_way(DIALECTS["claude-ai"], wire, stream=True):
+            assert (reading.overage, reading.overage_until_ms) == (True, until_ms)
+
+
 @pytest.mark.parametrize(
     ("speed", "key", "billing"),
     [

@@ -33,6 +33,19 @@ PLAIN = {"name": "f", "input_schema": {"type": "object"}}
 CACHED = {"type": "text", "text": "x", "cache_control": {"type": "ephemeral"}}
 HOUR = {"type": "text", "text": "x", "cache_control": {"type": "ephemeral", "ttl": "1h"}}
 IMAGE = {"type": "image", "source": {"type": "url", "url": "https://x.example/i.png"}}
+ADVISOR = {"type": "advisor_20260301", "name": "a", "model": "dear-1"}
+SCHEMA = {"type": "object", "properties": {"definition": {"type": "string"}, "tools": {"type": "array"}}}
+MINE = {"type": "function", "name": "f", "parameters": SCHEMA}
+
+
+def added(definition: dict[str, Any]) -> dict[str, Any]:
+    """A block of Anthropic's that offers this tool from here on."""
+    return {"type": "tool_addition", "tool": {"definition": definition, "type": "tool_definition"}}
+
+
+def brought(*tools: dict[str, Any], kind: str = "additional_tools") -> list[dict[str, Any]]:
+    """OpenAI's input item that offers these tools from here on."""
+    return [{"type": kind, "role": "developer", "tools": list(tools)}]
 
 
 def said(*blocks: dict[str, Any]) -> list[dict[str, Any]]:
@@ -63,6 +76,17 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ),
     ("anthropic-messages", {"thread": {"type": "fork"}}, {"opaque_input": True, "continues": None}),
     ("anthropic-messages", {"thread": {"type": "create"}}, {"opaque_input": False, "continues": None}),
+    ("anthropic-messages", {"compaction": {"type": "summarize"}}, {"opaque_input": True, "loops": False}),
+    ("anthropic-messages", {"messages": said(added(WEB))}, {"loops": True, "searches_max": None}),
+    ("anthropic-messages", {"messages": said(added(WEB | {"max_uses": 2}))}, {"loops": True, "searches_max": 2}),
+    ("anthropic-messages", {"messages": said(added(ADVISOR)), "tools": [BASH]}, {"loops": True, "also": ("dear-1",)}),
+    (
+        "anthropic-messages",
+        {"messages": said({"type": "compaction", "tool_changes": [added(ADVISOR)]})},
+        {"loops": True},
+    ),
+    ("anthropic-messages", {"messages": said(added(PLAIN | {"input_schema": SCHEMA}))}, {"loops": False, "also": ()}),
+    ("anthropic-messages", {"messages": said(*[added(PLAIN)] * 1_025)}, {"loops": True, "also": ("",)}),
     ("anthropic-messages", {"speed": "fast", "service_tier": "auto"}, {"speed": "fast", "service_tier": "auto"}),
     ("openai-chat", {"max_tokens": 9, "n": 4}, {"output_tokens_max": 9, "choices": 4}),
     ("openai-chat", {"max_tokens": 9, "max_completion_tokens": 7}, {"output_tokens_max": 9, "choices": 1}),
@@ -118,6 +142,13 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("openai-responses", {"multi_agent": {"enabled": True, "max_concurrent_subagents": 1}}, {"loops": True}),
     ("openai-responses", {"multi_agent": {"enabled": 1}}, {"loops": True}),
     ("openai-responses", {"multi_agent": {"enabled": False}}, {"loops": False}),
+    ("openai-responses", {"input": brought({"type": "web_search"}, MINE)}, {"loops": True, "searches_max": None}),
+    ("openai-responses", {"input": brought({"type": "mcp"}, kind="tool_search_output")}, {"loops": True}),
+    ("openai-responses", {"input": brought({"type": "image_generation", "model": "dear-1"})}, {"also": ("dear-1",)}),
+    ("openai-responses", {"input": brought(MINE), "tools": [MINE]}, {"loops": False, "opaque_input": False}),
+    ("openai-responses", {"context_management": [{"type": "compaction"}]}, {"loops": True}),
+    ("openai-responses", {"context_management": None}, {"loops": False}),
+    ("openai-responses", {"input": [{"type": "compaction_trigger"}]}, {"loops": True, "opaque_input": False}),
     ("openai-responses", {"background": True}, {"background": True, "cache_ttl": "write"}),
 ]
 
@@ -137,6 +168,13 @@ def test_tools_raise_the_bound() -> None:
     assert ask("anthropic-messages", tools=[]).text_bytes < plain.text_bytes + 20
     assert ask("anthropic-messages", tools=[PLAIN]).text_bytes > plain.text_bytes + TOOLS_BYTES
     assert ask("anthropic-messages", tools=[BASH]).text_bytes > plain.text_bytes + TOOLS_BYTES + TOOL_BYTES
+
+
+def test_a_tool_is_found_however_it_is_spelled() -> None:
+    """Letters that no encoder escapes hide none."""
+    body = b'{"model":"m","input":[{"type":"additional_\\u0074ools","to\\u006fls" : [{"type":"m\\u0063p"}]}]}'
+    assert DIALECTS["openai-responses"].ask(head(), body).loops
+    assert not DIALECTS["openai-responses"].ask(head(), body.replace(b"m\\u0063p", b"c\\u0075stom")).loops
 
 
 @pytest.mark.parametrize(

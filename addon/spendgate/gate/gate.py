@@ -200,8 +200,9 @@ class Gate:
         return self._without_ledger(self._asked(intent), f"the gate failed ({why})")
 
     def _asked(self, intent: Intent) -> Asked:
-        intent = self._remembered.known(intent, self.policy.billing)
-        return Asked(intent, self._known.of(intent, self.clock.now_ms()), self._remembered.parent_call(intent))
+        now_ms = self.clock.now_ms()
+        intent = self._remembered.known(intent, self.policy.billing, now_ms)
+        return Asked(intent, self._known.of(intent, now_ms), self._remembered.parent_call(intent))
 
     def _without_ledger(self, asked: Asked, why: str) -> Answered:
         found = self._failing.ask(asked, why)

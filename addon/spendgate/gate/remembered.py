@@ -21,10 +21,10 @@ class Remembered:
         self._recall = Recall()
         self._kin = Kin()
 
-    def known(self, intent: Intent, billing: Billing) -> Intent:
+    def known(self, intent: Intent, billing: Billing, now_ms: int) -> Intent:
         """The same intent, with what is known of it beside what it says."""
         intent = self._accounts.known(intent, billing)
-        return self._recall.known(self._overage.known(intent))
+        return self._recall.known(self._overage.known(intent, now_ms))
 
     def parent_call(self, intent: Intent) -> str | None:
         """The call that this one's agent comes from; see `Kin.parent_call`."""
@@ -34,8 +34,8 @@ class Remembered:
         """This call may leave."""
         self._kin.left(intent)
 
-    def saw(self, intent: Intent, reading: Reading, usage: Usage, billing: Billing) -> None:
-        """Its answer has ended, with these counts."""
+    def saw(self, intent: Intent, reading: Reading, usage: Usage, billing: Billing, now_ms: int) -> None:
+        """Its answer has ended at this instant, with these counts."""
         self._recall.saw(intent, reading.response_id, usage)
-        self._overage.saw(intent, reading)
+        self._overage.saw(intent, reading, now_ms)
         self._accounts.saw(intent, reading, billing)

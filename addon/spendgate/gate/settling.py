@@ -58,7 +58,7 @@ class Settling:
         ending = Ending(call.asked, call.size, call.holds, call.booked_ms, found, end, since)
         settlement, sample = charging.settled(ending, prices, self._estimate, call.flags)
         settlement = _told_later(call, settlement, found, end)
-        self._remembered.saw(intent, found, settlement.usage, call.asked.terms.policy.billing)
+        self._remembered.saw(intent, found, settlement.usage, call.asked.terms.policy.billing, end.ended_ms)
         moved = Moved(call.booked_ms, call.size.ceiling_nanos, ended=call.holds, charges=settlement.charges)
         write = self._backlog.write if call.late else self._backlog.soon
         write(lambda: self._ledger.settle(call_id, settlement), moved)

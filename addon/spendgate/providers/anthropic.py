@@ -10,6 +10,7 @@ from typing import Final
 
 from spendgate.providers.anthropic_answers import ANSWER, ANSWER_SCAN, Stream, answer_of
 from spendgate.providers.base import BaseDialect
+from spendgate.providers.brought_tools import ToolScanner
 from spendgate.providers.client import sender
 from spendgate.providers.interface import Answer, Ask, Head, Headers, Notice, Reader
 from spendgate.providers.jsonscan import ESCAPED, Scan, Scanner
@@ -19,6 +20,7 @@ from spendgate.providers.refusals import anthropic_cut, anthropic_error, anthrop
 from spendgate.providers.shapes import COUNT, FLAG, LONG_TEXT, PRESENT, TEXT, Fields, Shape, cap, items, record
 from spendgate.selector import OVERAGE, PLAN
 
+_TOOL: Final = record(type=TEXT, max_uses=COUNT, **TOOL)
 _REQUEST: Final = Shape(
     model=TEXT,
     max_tokens=COUNT,
@@ -26,20 +28,24 @@ _REQUEST: Final = Shape(
     service_tier=TEXT,
     speed=TEXT,
     metadata=record(user_id=LONG_TEXT),
-    tools=items(record(type=TEXT, max_uses=COUNT, **TOOL)),
+    tools=items(_TOOL),
     mcp_servers=items(record(type=TEXT)),
     context_management=record(edits=items(record(type=TEXT))),
     container=PRESENT,
     thread=record(type=TEXT, previous_message_id=TEXT),
+    compaction=PRESENT,
     **NAMING,
 )
-_REQUEST_SCAN: Final = Scanner(
+_BRINGS: Final = b"tool_definition"
+_REQUEST_SCAN: Final = ToolScanner(
     _REQUEST,
     (
         "model", "max_tokens", "stream", "service_tier", "speed", "metadata", "tools", "mcp_servers",
-        "context_management", "container", "thread", *NAMING,
+        "context_management", "container", "thread", "compaction", *NAMING,
     ),
-    marks=rb'(cache_control)"|ttl"\s*:\s*"(1h)"|type"\s*:\s*"(image|document|container_upload)"|(file_id)"',
+    marks=rb'(cache_control)"|ttl"\s*:\s*"(1h)"|type"\s*:\s*"(image|document|container_upload|' + _BRINGS
+    + rb')"|(file_id)"',
+    telling=_BRINGS, key="definition", opening=b"{", tool=_TOOL,
 )  # fmt: skip
 _OPAQUE: Final = frozenset({b"image", b"document", b"container_upload", b"file_id", ESCAPED})
 _HOUR: Final = frozenset({b"1h", ESCAPED})
@@ -59,7 +65,7 @@ class AnthropicMessages(BaseDialect):
 
     name = "anthropic-messages"
 
-    request = _REQUEST_SCAN
+    request: Scanner = _REQUEST_SCAN
 
     def asked(self, head: Head, body: bytes, scan: Scan) -> Ask:
         """The Ask of a request with this scan."""
@@ -107,7 +113,8 @@ def _ask(head: Head, body: bytes, scan: Scan) -> Ask:
         also=others(found, hosted),
         streamed=bool(found.get("stream")),
         text_bytes=len(body) + (TOOLS_BYTES if tools else 0) + TOOL_BYTES * own,
-        opaque_input=kept or bool(scan.marks & _OPAQUE),
+        # What asks for a summary, of the conversation alone, is a text of Anthropic's that no byte shows.
+        opaque_input=kept or bool(found.get("compaction") or scan.marks & _OPAQUE),
         context_window=_LONG_WINDOW if "context-1m" in (head.headers.get("anthropic-beta") or "").lower() else None,
         output_tokens_max=cap(found.get("max_tokens")),
         service_tier=found.get("service_tier"),

@@ -17,9 +17,9 @@ from spendgate.providers.anthropic_answers import Stream
 from spendgate.providers.client import name_of, sender
 from spendgate.providers.interface import Ask, Claim, Head, Headers, Reader
 from spendgate.providers.jsonscan import Scan, Scanner
-from spendgate.providers.shapes import FLAG, TEXT, Shape, record
+from spendgate.providers.shapes import COUNT, FLAG, TEXT, Shape, record
 
-_LIMIT: Final = Shape(overageInUse=FLAG, message_limit=record(overageInUse=FLAG))
+_LIMIT: Final = Shape(overageInUse=FLAG, resetsAt=COUNT, message_limit=record(overageInUse=FLAG, resetsAt=COUNT))
 _PATH: Final = re.compile(r"/api/organizations/([^/]+)/chat_conversations/([^/]+)/", re.IGNORECASE)
 
 
@@ -60,6 +60,11 @@ class _Stream(Stream):
         if b"overageInUse" in data:
             found = _LIMIT.read(data)
             said = found.get("overageInUse")
-            beside = (found.get("message_limit") or {}).get("overageInUse")
-            self.current = replace(self.current, overage=beside if said is None else said)
+            beside = found.get("message_limit") or {}
+            resets = found.get("resetsAt") or beside.get("resetsAt")
+            self.current = replace(
+                self.current,
+                overage=beside.get("overageInUse") if said is None else said,
+                overage_until_ms=resets and 1000 * resets,
+            )
         return super().event(data)

@@ -219,6 +219,8 @@ class Reading(Struct, frozen=True):
     """The provider says that it works this answer off by itself, whoever is connected."""
     overage: bool | None = None
     """Whether the account is past what its plan includes, where the provider says so."""
+    overage_until_ms: int | None = None
+    """When what it includes begins anew, where the provider says that."""
 
 
 class Result(Struct, frozen=True):

@@ -104,7 +104,7 @@ class Scanner:
 
     @cached_property
     def _hit(self) -> re.Pattern[bytes]:
-        names = b"|".join(_spellings(key) for key in sorted(self._keys))
+        names = b"|".join(spellings(key) for key in sorted(self._keys))
         return re.compile(_OPENING + rb"(?:(?:" + names + rb')"\s*:|' + self._marks + rb")")
 
     @cached_property
@@ -222,13 +222,13 @@ def _parsed(hits: list[int], half: int, size: int) -> int:
     return max([hit for hit in hits if hit < half] + [size - hit for hit in hits if hit >= half], default=0)
 
 
-def _spellings(key: str) -> bytes:
+def spellings(key: str) -> bytes:
     """A pattern for a key whose letters, after the first, may be escaped."""
     first, *others = (re.escape(letter.encode()) for letter in key)
     return first + b"".join(b"(?:" + letter + b"|" + _ESCAPED_LETTER + b")" for letter in others)
 
 
-_MODEL: Final = re.compile(_OPENING + rb"(?:" + _spellings(MODEL) + rb'"\s*:|' + _ESCAPED_STRING + rb")")
+_MODEL: Final = re.compile(_OPENING + rb"(?:" + spellings(MODEL) + rb'"\s*:|' + _ESCAPED_STRING + rb")")
 
 
 def _may_be_twice(body: bytes) -> bool:

@@ -88,6 +88,22 @@ def text_end(body: bytes, at: int, stop: int) -> Generator[None, None, int | Non
     return None
 
 
+def value_end(body: bytes, at: int, size: int, members: int) -> Generator[None, None, int]:
+    """Where the object or list ends whose members begin here, behind its bracket. Raises WireError: not within so many bytes or
+    members."""
+    count = 0
+    for end in _ends(body[at : at + size], 0):
+        if end is None:
+            yield
+            continue
+        count += 1
+        if body[at + end] != _COMMA:
+            return at + end + 1
+        if count == members:
+            break
+    raise WireError("not a JSON value of that size")
+
+
 def _spans(body: bytes, keys: frozenset[str]) -> Generator[None, None, list[tuple[int, int]]]:
     """Where the top-level members with these keys stand, in order."""
     start = _START.match(body)

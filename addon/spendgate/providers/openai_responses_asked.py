@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from typing import Final
 
+from spendgate.providers.brought_tools import ToolScanner
 from spendgate.providers.client import sender
 from spendgate.providers.interface import Ask, Head
-from spendgate.providers.jsonscan import Scan, Scanner
+from spendgate.providers.jsonscan import Scan
 from spendgate.providers.other_models import NAMING, TOOL, others
 from spendgate.providers.shapes import COUNT, FLAG, NAMED, PRESENT, TEXT, Shape, cap, items, record
 
+_TOOL: Final = record(type=TEXT, **TOOL)
 _REQUEST: Final = Shape(
     model=TEXT,
     stream=FLAG,
@@ -27,7 +29,8 @@ _REQUEST: Final = Shape(
     prompt=PRESENT,
     reasoning=record(mode=TEXT),
     multi_agent=record(enabled=FLAG),
-    tools=items(record(type=TEXT, **TOOL)),
+    tools=items(_TOOL),
+    context_management=PRESENT,
     **NAMING,
 )
 # An item of an id alone, its type left out or null, refers to an earlier one: behind its bracket, spaced or not. One that says
@@ -38,15 +41,21 @@ _REFERENCE: Final = (
     rb'(id)(?:(?<=\{"id)|(?<=[\s{]\s"id))' + _VALUE + rb"(?:" + _AGAIN + rb"{3}|" + _AGAIN + rb"{0,2}+\})"
     rb'|type"\s*+:\s*+(null)'
 )
-REQUEST_SCAN: Final = Scanner(
+_BRINGS: Final = b"additional_tools|tool_search_output"
+_COMPACTS: Final = b"compaction_trigger"
+REQUEST_SCAN: Final = ToolScanner(
     _REQUEST,
     (
         "model", "stream", "stream_id", "max_output_tokens", "max_tool_calls", "service_tier", "background", "generate",
-        "previous_response_id", "conversation", "prompt", "reasoning", "multi_agent", "tools", *NAMING,
+        "previous_response_id", "conversation", "prompt", "reasoning", "multi_agent", "tools", "context_management",
+        *NAMING,
     ),
-    marks=rb'type"\s*:\s*"(input_image|input_file|input_audio|computer_screenshot|item_reference)"|(file_id)"|'
-    + _REFERENCE,
+    marks=rb'type"\s*:\s*"(input_image|input_file|input_audio|computer_screenshot|item_reference|' + _COMPACTS + rb"|"
+    + _BRINGS + rb')"|(file_id)"|' + _REFERENCE,
+    telling=_BRINGS, key="tools", opening=b"[", tool=_TOOL,
 )  # fmt: skip
+_SHOWN: Final = frozenset({_COMPACTS, *_BRINGS.split(b"|")})
+"""Marks of what stands in the request as text."""
 _CLIENT_TOOLS: Final = frozenset(
     {None, "function", "custom", "local_shell", "apply_patch", "computer", "computer_use_preview", "namespace"}
 )
@@ -67,15 +76,18 @@ def ask_of(head: Head, body: bytes, scan: Scan) -> Ask:
         also=others(found, hosted),
         streamed=bool(found.get("stream")),
         text_bytes=len(body),
-        opaque_input=refers or bool(scan.marks),
+        opaque_input=refers or bool(scan.marks - _SHOWN),
         output_tokens_max=cap(found.get("max_output_tokens")),
         service_tier=found.get("service_tier"),
         cache_ttl="write",
         searches_max=found.get("max_tool_calls") if searches else 0,
         # The provider runs these itself and bills the input again at each round, a stored prompt may bring some that are not
-        # seen here, and a model; `pro` samples several times, and agents of the provider's are as many as the model wants.
+        # seen here, and a model; `pro` samples several times, as compaction does, and agents of the provider's are as many as
+        # the model wants.
         loops=bool(hosted)
         or stored
+        or bool(found.get("context_management"))
+        or _COMPACTS in scan.marks
         or (found.get("reasoning") or {}).get("mode") == "pro"
         or (team is not None and team.get("enabled") is not False),
         background=bool(found.get("background")),

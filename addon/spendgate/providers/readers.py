@@ -29,6 +29,8 @@ PLAN_STATUS: Final = "anthropic-ratelimit-unified-status"
 """Anthropic's word on a plan's limits, in answers to a plan's token alone (facts/wire-formats.md 1b)."""
 _IN_USE: Final = "anthropic-ratelimit-unified-overage-in-use"
 _OVERAGE: Final = "anthropic-ratelimit-unified-overage-status"
+_RESET: Final = "anthropic-ratelimit-unified-reset"
+_SECONDS: Final = re.compile(r"[0-9]{1,12}", re.ASCII)
 
 
 def from_headers(headers: Headers) -> Reading:
@@ -38,6 +40,7 @@ def from_headers(headers: Headers) -> Reading:
         request_id=_first(headers, REQUEST_ID_HEADERS),
         account=_first(headers, ACCOUNT_HEADERS),
         overage=None if status is None else _past_plan(status, headers),
+        overage_until_ms=None if status is None else _reset_ms(headers),
     )
 
 
@@ -48,6 +51,12 @@ def _past_plan(status: str, headers: Headers) -> bool:
     if said is not None:
         return said == "true"
     return status == "rejected" and (headers.get(_OVERAGE) or "").startswith("allowed")
+
+
+def _reset_ms(headers: Headers) -> int | None:
+    """When the plan's limit that holds begins anew."""
+    said = _SECONDS.fullmatch(headers.get(_RESET) or "")
+    return 1000 * int(said[0]) if said else None
 
 
 def _first(headers: Headers, names: tuple[str, ...]) -> str | None:
