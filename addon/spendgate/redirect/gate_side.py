@@ -62,6 +62,9 @@ class Side(Protocol):
     def hold(self, addresses: frozenset[str]) -> None:
         """Make these the only addresses that are refused while no gate answers; none: what goes there then goes direct."""
 
+    def ends(self) -> None:
+        """The gate is stopped by who may stop it: nothing is held, and a lapse that lasts is told where nobody else will."""
+
 
 class AskingLookup:
     """The `Lookup` of an unprivileged gate: account and cgroup from the kernel, the process from who may see it.
@@ -149,14 +152,18 @@ class GateSide:
         """As `Side` says; dropped likewise."""
         self._send(messages.pack_held(addresses))
 
+    def ends(self) -> None:
+        """As `Side` says; root, if it goes on, knows of lapses by itself."""
+        self.hold(frozenset())
+
     def _on_pulse(self, loop: asyncio.AbstractEventLoop, served: Served) -> bool:
         packet = messages.received(self._pulse)
         if packet == messages.PULSE:
             self._send(messages.PULSE if served.able() else messages.UNABLE)
         elif packet == b"":
             loop.call_later(self._timeout_ms / 1000, os.kill, os.getpid(), signal.SIGTERM)
-        elif packet and (told := messages.acting(packet)) and told[0] is not None:
-            served.lapsed(told[0])
+        elif packet and (told := messages.acting(packet)) and told.lapse is not None:
+            served.lapsed(told.lapse)
         return packet != b""
 
     def _send(self, packet: bytes) -> None:
