@@ -115,15 +115,30 @@ async def test_a_gate_that_ends_while_nothing_redirects_tells_since_when(
         heard = await _taken(door)
     await loop.sock_recv(heard, messages.PACKET_BYTES_MAX)
     side.hold(frozenset({"192.0.2.2"}))
-    side.ends()
-    assert told == []
-
-    side.hold(frozenset({"192.0.2.2"}))
     heard.close()
     while side._pulse is not None:  # until it has seen that
         await asyncio.sleep(0.01)
-    side.ends()
+    await side.ends()
     assert [(each.why, each.held) for each in told] == [(Why.RULES_GONE, None)]
+
+
+async def test_a_gate_ends_when_nothing_is_led_to_it_any_more(tmp_path: Path) -> None:
+    """Its end of the connection goes first, with nothing held; it waits for the other side, which has changed the rules by then.
+    That one tells the next gate of the lapse."""
+    place, loop, told = tmp_path / "rules", asyncio.get_running_loop(), list[Lapse]()
+    side = ServiceSide(place, tmp_path / "questions")
+    side.attend(loop, Served(lapsed=told.append))
+    with closing(Door(place, os.getuid())) as door:
+        heard = await _taken(door)
+    await loop.sock_recv(heard, messages.PACKET_BYTES_MAX)
+    ending = loop.create_task(side.ends())
+
+    assert messages.held(await loop.sock_recv(heard, messages.PACKET_BYTES_MAX)) == frozenset()
+    assert await loop.sock_recv(heard, 100) == b""
+    assert not ending.done()
+    heard.close()
+    await ending
+    assert told == []
 
 
 async def test_a_loop_that_hangs_answers_nothing(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from spendgate.redirect import door, messages
 from spendgate.redirect.ahead import heard
-from spendgate.redirect.gate_side import SERVED, AskingLookup, Served
+from spendgate.redirect.gate_side import SERVED, AskingLookup, Served, let_go
 from spendgate.redirect.lapses import Acting, Lapse, Why
 from spendgate.redirect.ruleset import TIMEOUT_MS
 from spendgate.redirect.table import now
@@ -43,6 +43,9 @@ class ServiceSide:
         self._first = True
         """Whether this connection's pulse has not been answered yet."""
         self._served = SERVED
+        self._closed = asyncio.Event()
+        """Whether the other side has closed this connection."""
+        self._ending = False
 
     def attend(self, loop: asyncio.AbstractEventLoop, served: Served = SERVED) -> None:
         """As `Side` says."""
@@ -61,18 +64,21 @@ class ServiceSide:
         self._acting.holds(now(), held=bool(addresses))
         self._send(messages.pack_held(addresses))
 
-    def ends(self) -> None:
+    async def ends(self) -> None:
         """As `Side` says. What redirects remembers it as long as it runs; where it does not, this gate alone knows of it."""
         if self._pulse is None:
             self._acting.if_lapsed(Why.RULES_GONE)
             if (lapse := self._acting.lasts(now())) is not None:
                 self._served.lapsed(_went(lapse, None))
         self.hold(frozenset())
+        self._ending = True  # it connects no more
+        if self._pulse is not None:
+            await let_go(self._pulse, self._closed)
 
     async def _attend(self, loop: asyncio.AbstractEventLoop) -> None:
         """One connection after the other, until cancelled."""
         told = ""
-        while True:
+        while not self._ending:
             try:
                 self._pulse = door.connected(self._place)
             except OSError as fault:
@@ -88,7 +94,7 @@ class ServiceSide:
 
     async def _until_closed(self, loop: asyncio.AbstractEventLoop, pulse: socket.socket) -> None:
         """Heard ahead of the traffic, not in a task that waits: the answer is the loop's."""
-        closed = asyncio.Event()
+        self._closed = closed = asyncio.Event()
         self._first = True
 
         def on_pulse() -> bool:
