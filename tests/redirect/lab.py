@@ -118,7 +118,9 @@ _GATE = """
             loop.add_signal_handler(signal.SIGUSR2, side.hold, frozenset())
             print("ready", os.getpid(), flush=True)
             await ended.wait()
-            side.hold(frozenset())
+            await side.ends()
+            if options["lingers"]:
+                await asyncio.Event().wait()
 
         asyncio.run(serve())
         return 7
@@ -196,12 +198,19 @@ class Lab:
         return f"mount -t tmpfs -o mode=755 none /etc/sudoers.d && echo '{rule}' > {file} && chmod 440 {file} && "
 
     def gate(
-        self, *, process: bool = False, quic: tuple[str, ...] = (), hold: tuple[str, ...] = (), **settings: object
+        self,
+        *,
+        process: bool = False,
+        quic: tuple[str, ...] = (),
+        hold: tuple[str, ...] = (),
+        lingers: bool = False,
+        **settings: object,
     ) -> Gate:
         """Start the supervisor; returns when the gate listens and its first sign of life has arrived. SIGUSR1 has the gate hold
-        what it rejects QUIC to, SIGUSR2 nothing; SIGHUP: it cannot serve, or can again. It prints each lapse."""
+        what it rejects QUIC to, SIGUSR2 nothing; SIGHUP: it cannot serve, or can again. It prints each lapse. `lingers`:
+        told to end, it does not come to its end."""
         settings = {"account": self.gate_account, **settings}
-        options = {"settings": settings, "process": process, "quic": quic, "hold": hold}
+        options = {"settings": settings, "process": process, "quic": quic, "hold": hold, "lingers": lingers}
         started = self.python(textwrap.dedent(_GATE), json.dumps(options))
         assert started.stdout is not None
         word = started.stdout.readline().split()

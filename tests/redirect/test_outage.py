@@ -106,6 +106,16 @@ def test_a_gate_that_cannot_serve_has_nothing_led_to_it(laptop: Lab) -> None:
     assert "the gate had no certificate to show; traffic went direct" in _lapse(gate)
 
 
+def test_a_gate_that_takes_its_time_to_end_has_nothing_led_to_it(laptop: Lab) -> None:
+    """Told to end, by whomever: its loop lives on, and its listeners are closed by then."""
+    gate = laptop.gate(quic=(PROVIDER4,), hold=(PROVIDER4,), lingers=True)
+    os.kill(gate.pid, signal.SIGTERM)
+    laptop.until("elements = { tcp", gone=True)
+
+    assert laptop.ask(account=laptop.people[0])["by"] == "provider"
+    assert gate.root.poll() is None
+
+
 def test_lapses_are_told_when_they_are_over(laptop: Lab) -> None:
     """A gate that hung, and rules that somebody flushed: each once, with its reason."""
     gate = laptop.gate()

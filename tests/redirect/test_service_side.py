@@ -66,23 +66,25 @@ async def test_what_lapsed_is_told_once_also_where_what_redirects_was_started_ag
     side.attend(loop, Served(lambda: able[0], told.append))
     known = Lapse(1, 2, Why.CHANGED, held=False)
 
-    async def connection(*said: Lapse | None) -> list[bytes]:
+    async def connection(*said: Lapse | None, held_before: bool = False) -> list[bytes]:
         with closing(Door(place, os.getuid())) as door:
             heard = await _taken(door)
-        await loop.sock_recv(heard, messages.PACKET_BYTES_MAX)
         answers = []
         for each in said:
             await loop.sock_sendall(heard, messages.PULSE)
-            answers.append(await loop.sock_recv(heard, 100))
+            while (answer := await loop.sock_recv(heard, 100)) not in (messages.PULSE, messages.UNABLE):
+                pass  # which addresses
+            answers.append(answer)
             if answers[-1] == messages.PULSE:
-                await loop.sock_sendall(heard, messages.pack_acting(each))
+                await loop.sock_sendall(heard, messages.pack_acting(messages.Acts(each, held_before)))
         await loop.sock_sendall(heard, messages.PULSE)  # heard behind what was said
         await loop.sock_recv(heard, 100)
         heard.close()
         return answers
 
     assert await connection(None) == [messages.PULSE]
-    assert told == []
+    assert [each.why for each in told] == [Why.RULES_GONE], "nothing led to it since it was up"
+    told.clear()
     await connection(known, None)
     assert told == [known]
     await connection(None, None)
@@ -92,6 +94,51 @@ async def test_what_lapsed_is_told_once_also_where_what_redirects_was_started_ag
     able[0] = True
     assert await connection(None) == [messages.PULSE]
     assert [each.why for each in told[2:]] == [Why.RULES_GONE], "one stretch, whose beginning was that"
+
+    side.hold(frozenset({"192.0.2.2"}))
+    await connection(None)
+    for found, held in ((True, True), (False, False)):
+        told.clear()
+        await connection(None, held_before=found)
+        assert [each.held for each in told] == [held], "killed, it holds on; stopped, it lets go"
+
+
+async def test_a_gate_that_ends_while_nothing_redirects_tells_since_when(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody else will: what redirects has ended, and the next gate knows nothing of it. Else that side tells the next gate."""
+    monkeypatch.setattr("spendgate.redirect.service_side.TIMEOUT_MS", 0)
+    place, loop, told = tmp_path / "rules", asyncio.get_running_loop(), list[Lapse]()
+    side = ServiceSide(place, tmp_path / "questions")
+    side.attend(loop, Served(lapsed=told.append))
+    with closing(Door(place, os.getuid())) as door:
+        heard = await _taken(door)
+    await loop.sock_recv(heard, messages.PACKET_BYTES_MAX)
+    side.hold(frozenset({"192.0.2.2"}))
+    heard.close()
+    while side._pulse is not None:  # until it has seen that
+        await asyncio.sleep(0.01)
+    await side.ends()
+    assert [(each.why, each.held) for each in told] == [(Why.RULES_GONE, None)]
+
+
+async def test_a_gate_ends_when_nothing_is_led_to_it_any_more(tmp_path: Path) -> None:
+    """Its end of the connection goes first, with nothing held; it waits for the other side, which has changed the rules by then.
+    That one tells the next gate of the lapse."""
+    place, loop, told = tmp_path / "rules", asyncio.get_running_loop(), list[Lapse]()
+    side = ServiceSide(place, tmp_path / "questions")
+    side.attend(loop, Served(lapsed=told.append))
+    with closing(Door(place, os.getuid())) as door:
+        heard = await _taken(door)
+    await loop.sock_recv(heard, messages.PACKET_BYTES_MAX)
+    ending = loop.create_task(side.ends())
+
+    assert messages.held(await loop.sock_recv(heard, messages.PACKET_BYTES_MAX)) == frozenset()
+    assert await loop.sock_recv(heard, 100) == b""
+    assert not ending.done()
+    heard.close()
+    await ending
+    assert told == []
 
 
 async def test_a_loop_that_hangs_answers_nothing(tmp_path: Path) -> None:
@@ -205,15 +252,15 @@ def test_a_gate_that_cannot_serve_lets_the_rules_act_no_more(applied: list[str])
             return pulse.acts, pulse.unable, len(applied)
 
         assert answered(messages.PULSE) == (True, False, 1)
-        assert messages.acting(gate.recv(1000)) == (None,)
+        assert messages.acting(gate.recv(1000)) == messages.Acts(None, held_before=False)
         assert answered(messages.UNABLE) == (False, True, 1)
         assert applied == ["flush set inet spendgate alive\n"]
         assert answered(messages.UNABLE) == (False, True, 0)
         assert answered(messages.PULSE) == (True, False, 1)
         found = messages.acting(gate.recv(1000))
         assert found is not None
-        assert found[0] is not None
-        assert (found[0].why, found[0].held) == (Why.UNABLE, False)
+        assert found.lapse is not None
+        assert (found.lapse.why, found.lapse.held) == (Why.UNABLE, False)
         assert answered(messages.PULSE) == (True, False, 1)
         gate.setblocking(False)
         with pytest.raises(BlockingIOError):

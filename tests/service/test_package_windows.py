@@ -188,3 +188,23 @@ def test_scripts_call_the_service_in_order() -> None:
     assert places == sorted(places)
     assert "'spendgate', 'service', 'uninstall'" in uninstall
     assert uninstall.index("if ($LASTEXITCODE -ne 0) { exit $LASTEXITCODE }") < uninstall.index("foreach ($folder")
+
+
+def test_an_update_that_fails_leaves_the_old_program_running() -> None:
+    """Whichever of the two renames fails; and an old folder that somebody still reads keeps nobody from starting the new one."""
+    install = package_windows.script("install.ps1", "1").decode()
+    tried, _, rest = install.partition("try {")[2].partition("catch {")
+    mended, _, after = rest.partition("    throw")
+    assert tried.count("Rename-Item") == install.count("Rename-Item") - 1 == 2
+    back = ("Rename-Item -LiteralPath $old -NewName (Split-Path -Leaf $program)", "Start-Service -Name 'spendgate'")
+    assert 0 < mended.index(back[0]) < mended.index(back[1])
+    removed = next(line for line in after.splitlines() if "Remove-Item -LiteralPath $old" in line)
+    assert "-ErrorAction SilentlyContinue" in removed
+
+
+def test_a_removal_whose_program_has_gone_takes_the_service_away() -> None:
+    """Detection goes by the program: Intune would call it removed, and a service that cannot start would stay."""
+    uninstall = package_windows.script("uninstall.ps1", "1").decode()
+    _, gone, rest = uninstall.partition("elseif ($null -ne (Get-Service -Name 'spendgate'")
+    assert gone
+    assert "sc.exe') delete spendgate" in rest.partition("foreach")[0]

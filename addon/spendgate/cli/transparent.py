@@ -93,7 +93,7 @@ def _as_gate(wanted: Wanted, side: Side) -> int:
         try:
             await keep_naming(serving.wish, serving.shared, side)
         except asyncio.CancelledError:
-            side.hold(frozenset())  # stopped by who may stop it: then nothing is held
+            await side.ends()
             raise
 
     lookup: Lookup = side.lookup

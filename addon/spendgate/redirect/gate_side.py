@@ -10,6 +10,7 @@ serves that long and then ends itself.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -26,6 +27,7 @@ from spendgate.redirect.ahead import heard
 from spendgate.redirect.lapses import Lapse
 
 _ANSWER_WITHIN_S = 2.0
+_LET_GO_WITHIN_S = 1.0
 NO_ANSWER = "the process could not be asked for in time"
 
 
@@ -61,6 +63,22 @@ class Side(Protocol):
 
     def hold(self, addresses: frozenset[str]) -> None:
         """Make these the only addresses that are refused while no gate answers; none: what goes there then goes direct."""
+
+    async def ends(self) -> None:
+        """The gate is stopped by who may stop it: call it while every listener still accepts.
+
+        Nothing is held, and nothing led to it when this is over; a lapse that lasts is told where nobody else will.
+        """
+
+
+async def let_go(pulse: socket.socket, closed: asyncio.Event) -> None:
+    """Close our end, and wait until the other side has closed its own, which it does when nothing is led here any more.
+
+    Not for long: one that hangs lets go by itself, and the gate ends meanwhile.
+    """
+    with contextlib.suppress(OSError, TimeoutError):
+        pulse.shutdown(socket.SHUT_WR)
+        await asyncio.wait_for(closed.wait(), _LET_GO_WITHIN_S)
 
 
 class AskingLookup:
@@ -136,6 +154,8 @@ class GateSide:
         self._pulse = pulse
         self._pulse.setblocking(False)
         self._timeout_ms = timeout_ms
+        self._closed = asyncio.Event()
+        self._ending = False
 
     def attend(self, loop: asyncio.AbstractEventLoop, served: Served = SERVED) -> None:
         """As `Side` says."""
@@ -149,14 +169,22 @@ class GateSide:
         """As `Side` says; dropped likewise."""
         self._send(messages.pack_held(addresses))
 
+    async def ends(self) -> None:
+        """As `Side` says; root, if it goes on, knows of lapses by itself."""
+        self.hold(frozenset())
+        self._ending = True
+        await let_go(self._pulse, self._closed)
+
     def _on_pulse(self, loop: asyncio.AbstractEventLoop, served: Served) -> bool:
         packet = messages.received(self._pulse)
         if packet == messages.PULSE:
             self._send(messages.PULSE if served.able() else messages.UNABLE)
         elif packet == b"":
-            loop.call_later(self._timeout_ms / 1000, os.kill, os.getpid(), signal.SIGTERM)
-        elif packet and (told := messages.acting(packet)) and told[0] is not None:
-            served.lapsed(told[0])
+            self._closed.set()
+            if not self._ending:
+                loop.call_later(self._timeout_ms / 1000, os.kill, os.getpid(), signal.SIGTERM)
+        elif packet and (told := messages.acting(packet)) and told.lapse is not None:
+            served.lapsed(told.lapse)
         return packet != b""
 
     def _send(self, packet: bytes) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import Final
 
 
 class Why(StrEnum):
@@ -41,36 +42,66 @@ class Lapse:
     from_ms: int
     until_ms: int
     why: Why
-    held: bool
-    """Whether calls to providers' known addresses were refused meanwhile; else they went direct."""
+    held: bool | None
+    """Whether calls to providers' known addresses were refused meanwhile; else they went direct. None: not all the time, as
+    far as is known."""
 
     @property
     def said(self) -> str:
         """For the audit trail."""
-        went = "calls to providers were refused" if self.held else "traffic went direct"
-        return f"from {_iso(self.from_ms)} to {_iso(self.until_ms)}: {self.why}; {went}"
+        return f"from {_iso(self.from_ms)} to {_iso(self.until_ms)}: {self.why}; {_WENT[self.held]}"
+
+
+_WENT: Final = {
+    True: "calls to providers were refused",
+    False: "traffic went direct",
+    None: "calls to providers were not refused all the time, as far as is known",
+}
 
 
 class Acting:
     """Until when the rules act, as one side knows it. They act for `timeout_ms` after each renewal."""
 
-    def __init__(self, timeout_ms: int) -> None:
+    def __init__(self, timeout_ms: int, *, held: bool = False) -> None:
+        """`held`: whether calls are refused where they do not act."""
         self._timeout_ms = timeout_ms
+        self._held = held
+        self._went: frozenset[bool] = frozenset()
+        """How calls went in the lapse that lasts, before what is so now: refused, or not."""
         self._until: Instant | None = None
         """None: never yet."""
         self._why = Why.SILENT
 
-    def renewed(self, now: Instant, *, held: bool) -> Lapse | None:
+    def renewed(self, now: Instant) -> Lapse | None:
         """They act from now on; the lapse that this ends."""
-        until, why = self._until, self._why
-        self._until, self._why = now.after(self._timeout_ms), Why.SILENT
-        if until is None or now.steady_s <= until.steady_s:
+        lapse = self.lasts(now)
+        self._until, self._why, self._went = now.after(self._timeout_ms), Why.SILENT, frozenset()
+        return lapse
+
+    def lasts(self, now: Instant) -> Lapse | None:
+        """The lapse as it is until now; None: they act, or never did."""
+        if self._until is None or now.steady_s <= self._until.steady_s:
             return None
+        went = self._went | {self._held}
         # Whoever took the rules away took what holds with them.
-        return Lapse(min(until.wall_ms, now.wall_ms), now.wall_ms, why, held and why is not Why.CHANGED)
+        held = self._why is not Why.CHANGED and (self._held if len(went) == 1 else None)
+        return Lapse(min(self._until.wall_ms, now.wall_ms), now.wall_ms, self._why, held)
+
+    def holds(self, now: Instant, *, held: bool) -> None:
+        """Whether calls are refused from now on where they do not act."""
+        if self._until is not None and now.steady_s > self._until.steady_s:
+            self._went |= {self._held}
+        self._held = held
 
     def ended(self, at: Instant, why: Why) -> None:
-        """They act no more since then. Where they did not before, that stays the beginning, and its reason the reason."""
+        """They act no more since then. Where they did not before, that stays the beginning, and its reason the reason.
+
+        Rules that never acted begin nothing when somebody changes them: what led nothing to a gate was that none was there.
+        """
+        if why is Why.CHANGED:
+            if self._until is None:
+                return
+            self._went |= {False}
         if self._until is None or at.steady_s < self._until.steady_s:
             self._until, self._why = at, why
 

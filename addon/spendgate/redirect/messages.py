@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import socket
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from spendgate.attribution import Evidence, Peer
@@ -81,16 +81,28 @@ def held(packet: bytes) -> frozenset[str] | None:
     return _addresses(said["held"])
 
 
-def pack_acting(lapse: Lapse | None) -> bytes:
-    """To the gate: the rules act for it from here on, and when they did not before, as far as that is known."""
-    return json.dumps({"acting": None if lapse is None else asdict(lapse)}).encode()
+@dataclass(frozen=True, slots=True)
+class Acts:
+    """The rules act for the gate from here on."""
+
+    lapse: Lapse | None
+    """When they did not before, as far as what sets them knows."""
+    held_before: bool | None = None
+    """Whether calls were refused when that was started; None: one of an older version, which does not say it."""
 
 
-def acting(packet: bytes) -> tuple[Lapse | None] | None:
+def pack_acting(acts: Acts) -> bytes:
+    """To the gate."""
+    lapse = None if acts.lapse is None else asdict(acts.lapse)
+    return json.dumps({"acting": lapse, "held_before": acts.held_before}).encode()
+
+
+def acting(packet: bytes) -> Acts | None:
     """What such a packet says; None: it is another one, or of a version that says it otherwise."""
     try:
-        lapse = _parsed(packet)["acting"]
-        return (None if lapse is None else Lapse(**{**lapse, "why": Why(lapse["why"])}),)
+        said = _parsed(packet)
+        lapse = said["acting"]
+        return Acts(None if lapse is None else Lapse(**{**lapse, "why": Why(lapse["why"])}), said.get("held_before"))
     except (ValueError, TypeError, KeyError):
         return None
 

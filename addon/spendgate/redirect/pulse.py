@@ -76,7 +76,7 @@ class Pulse:
     def _tell(self) -> None:
         """That the rules act, and what that has ended; again the next time where it does not read."""
         with contextlib.suppress(OSError):
-            self._gate.send(messages.pack_acting(self._lapse))
+            self._gate.send(messages.pack_acting(messages.Acts(self._lapse, self._table.held_before)))
             self._told, self._lapse = True, None
 
     def hear_all(self) -> None:

@@ -10,11 +10,12 @@ import asyncio
 import contextlib
 import logging
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 from spendgate.redirect import door, messages
 from spendgate.redirect.ahead import heard
-from spendgate.redirect.gate_side import SERVED, AskingLookup, Served
+from spendgate.redirect.gate_side import SERVED, AskingLookup, Served, let_go
 from spendgate.redirect.lapses import Acting, Lapse, Why
 from spendgate.redirect.ruleset import TIMEOUT_MS
 from spendgate.redirect.table import now
@@ -42,10 +43,14 @@ class ServiceSide:
         self._first = True
         """Whether this connection's pulse has not been answered yet."""
         self._served = SERVED
+        self._closed = asyncio.Event()
+        """Whether the other side has closed this connection."""
+        self._ending = False
 
     def attend(self, loop: asyncio.AbstractEventLoop, served: Served = SERVED) -> None:
         """As `Side` says."""
         self._served = served
+        self._acting.renewed(now())  # from here on something should lead to it, whether it ever does or not
         self._attending = loop.create_task(self._attend(loop))
 
     def reject_quic_to(self, addresses: frozenset[str]) -> None:
@@ -56,12 +61,24 @@ class ServiceSide:
     def hold(self, addresses: frozenset[str]) -> None:
         """As `Side` says; kept likewise."""
         self._held = addresses
+        self._acting.holds(now(), held=bool(addresses))
         self._send(messages.pack_held(addresses))
+
+    async def ends(self) -> None:
+        """As `Side` says. What redirects remembers it as long as it runs; where it does not, this gate alone knows of it."""
+        if self._pulse is None:
+            self._acting.if_lapsed(Why.RULES_GONE)
+            if (lapse := self._acting.lasts(now())) is not None:
+                self._served.lapsed(_went(lapse, None))
+        self.hold(frozenset())
+        self._ending = True  # it connects no more
+        if self._pulse is not None:
+            await let_go(self._pulse, self._closed)
 
     async def _attend(self, loop: asyncio.AbstractEventLoop) -> None:
         """One connection after the other, until cancelled."""
         told = ""
-        while True:
+        while not self._ending:
             try:
                 self._pulse = door.connected(self._place)
             except OSError as fault:
@@ -77,7 +94,7 @@ class ServiceSide:
 
     async def _until_closed(self, loop: asyncio.AbstractEventLoop, pulse: socket.socket) -> None:
         """Heard ahead of the traffic, not in a task that waits: the answer is the loop's."""
-        closed = asyncio.Event()
+        self._closed = closed = asyncio.Event()
         self._first = True
 
         def on_pulse() -> bool:
@@ -87,7 +104,7 @@ class ServiceSide:
             elif packet == b"":
                 closed.set()
             elif packet and (told := messages.acting(packet)):
-                self._acts(told[0])
+                self._acts(told)
             return packet != b""
 
         self._send(messages.pack_addresses(self._targets))
@@ -109,14 +126,15 @@ class ServiceSide:
             return
         if self._first:
             self._acting.if_lapsed(Why.RULES_GONE)
-        lapse = self._acting.renewed(now(), held=bool(self._held))
+        lapse = self._acting.renewed(now())
         self._own = lapse if self._first else None
         self._first = False
         self._send(messages.PULSE)
 
-    def _acts(self, lapse: Lapse | None) -> None:
+    def _acts(self, acts: messages.Acts) -> None:
         """One lapse is told once. The other side knows it best, unless it was started again meanwhile: then it began before."""
-        if found := [each for each in (lapse, self._own) if each is not None]:
+        own = None if self._own is None else _went(self._own, acts.held_before)
+        if found := [each for each in (acts.lapse, own) if each is not None]:
             self._served.lapsed(min(found, key=lambda each: each.from_ms))
         self._own = None
 
@@ -124,3 +142,11 @@ class ServiceSide:
         if self._pulse is not None:
             with contextlib.suppress(OSError):  # stopped or gone: the rules end by themselves
                 self._pulse.send(packet)
+
+
+def _went(own: Lapse, held_before: bool | None) -> Lapse:
+    """With what is known of how calls went: what redirects lets them go direct where it is stopped, and holds on where it is
+    killed, which the gate does not see and the next one finds (`held_before`). Pure."""
+    if own.held == held_before or (held_before is None and not own.held):
+        return own
+    return replace(own, held=False if own.why is Why.RULES_GONE and held_before is False else None)

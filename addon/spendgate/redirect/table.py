@@ -38,7 +38,9 @@ class Table:
         """Why the rules could not be changed; empty where they could."""
         self.lapse: Lapse | None = None
         """What the last `act` ended."""
-        self._acting = Acting(rules.timeout_ms)
+        self.held_before = bool(self.held)
+        """Whether what an older process left behind refused them until then."""
+        self._acting = Acting(rules.timeout_ms, held=self.held_before)
         self._as_they_should_be = now()
         """When they were last seen so."""
 
@@ -47,7 +49,7 @@ class Table:
         if not self._kept(sign_of_life(self.rules)):
             self._acting.if_lapsed(Why.FAILED)
             return False
-        self.lapse = self._acting.renewed(now(), held=bool(self.held))
+        self.lapse = self._acting.renewed(now())
         return True
 
     def keep(self) -> bool:
@@ -63,6 +65,7 @@ class Table:
         """New connections go direct; none is held."""
         self.held = frozenset()
         self._attempt(LET_GO)
+        self._acting.holds(now(), held=False)
 
     def reject_quic_to(self, addresses: frozenset[str]) -> None:
         """Make these the only ones to which QUIC is rejected. Raises ValueError."""
@@ -73,6 +76,7 @@ class Table:
         """Make these the only ones that are refused while no gate answers. Raises ValueError."""
         self._put(hold_targets(addresses))
         self.held = addresses
+        self._acting.holds(now(), held=bool(addresses))
 
     def leave(self) -> None:
         """The process that set the rules ends: the table goes, unless it holds something, which the next start takes up.

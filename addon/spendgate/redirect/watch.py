@@ -52,6 +52,8 @@ class Watch:
                     break
                 if self._pulse.fileno() in ready and not self._pulse.hear():
                     poll.unregister(self._pulse.fileno())
+                    self._pulse.pause()
+                    self._pulse.close()  # for the gate to know that
                 if time.monotonic() >= next_s:
                     next_s = time.monotonic() + pause_s
                     self._pulse.ask()
@@ -63,6 +65,7 @@ class Watch:
 
     def _end(self, number: int, signals: int) -> None:
         """The gate gets the signal and its time to finish; another signal goes to it too."""
+        self._pulse.close()  # it is heard no more, and need not wait for that
         os.kill(self._gate, number)
         poll = select.poll()
         poll.register(self._gate_fd, select.POLLIN)

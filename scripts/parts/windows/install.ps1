@@ -31,13 +31,17 @@ if ($null -ne $service -and (Test-Path -LiteralPath $python)) { # its files cann
 }
 try {
     if (Test-Path -LiteralPath $program) { Rename-Item -LiteralPath $program -NewName (Split-Path -Leaf $old) }
+    Rename-Item -LiteralPath $new -NewName (Split-Path -Leaf $program)
 }
-catch { # another program runs from there, as a person's own spendgate: the old one goes on
+catch { # another program runs from there, as a person's own spendgate, or a scanner reads what is new: the old one goes on
+    if ((Test-Path -LiteralPath $old) -and -not (Test-Path -LiteralPath $program)) {
+        Rename-Item -LiteralPath $old -NewName (Split-Path -Leaf $program)
+    }
     if ($null -ne $service) { Start-Service -Name 'spendgate' }
     throw
 }
-Rename-Item -LiteralPath $new -NewName (Split-Path -Leaf $program)
-if (Test-Path -LiteralPath $old) { Remove-Item -LiteralPath $old -Recurse -Force }
+# What somebody still reads goes with the next update: the gate does not wait for it.
+if (Test-Path -LiteralPath $old) { Remove-Item -LiteralPath $old -Recurse -Force -ErrorAction SilentlyContinue }
 $words = @('-m', 'spendgate', 'service', 'install', '--port', $Port)
 if ($Policy -ne '') { $words += @('--policy', $Policy) }
 if ($AsSystem) { $words += '--as-system' }

@@ -20,6 +20,10 @@ if (Test-Path -LiteralPath $python) {
     & $python @words
     if ($LASTEXITCODE -ne 0) { exit $LASTEXITCODE }
 }
+elseif ($null -ne (Get-Service -Name 'spendgate' -ErrorAction SilentlyContinue)) { # its program was taken away by somebody else
+    & (Join-Path $env:SystemRoot 'System32\sc.exe') delete spendgate
+    if ($LASTEXITCODE -ne 0) { exit $LASTEXITCODE }
+}
 foreach ($folder in @($program, "$program.new", "$program.old")) {
     if (Test-Path -LiteralPath $folder) { Remove-Item -LiteralPath $folder -Recurse -Force }
 }
