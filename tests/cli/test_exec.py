@@ -49,6 +49,14 @@ def test_the_exit_status_is_the_commands(tmp_path: Path, command: tuple[str, ...
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_command_that_goes_by_no_proxy_is_told(tmp_path: Path) -> None:
+    """Its bill would else promise that nothing was spent; one that came to the gate, for whatever, has no such line."""
+    silent = executed(tmp_path, sys.executable, "-c", "")
+    assert "no connection came to the gate" in silent.stderr
+    asks = "import os, socket; host, port = os.environ['HTTPS_PROXY'][7:].split(':'); socket.create_connection((host, int(port)))"
+    assert "no connection came" not in executed(tmp_path, sys.executable, "-c", asks).stderr
+
+
 def test_a_bill_that_cannot_be_written_does_not_hide_the_exit_status(tmp_path: Path) -> None:
     """Nor does what the interpreter then does at its end."""
     product = [sys.executable, "-m", "spendgate", "exec", "--state", str(tmp_path / "state")]

@@ -6,6 +6,7 @@ import csv
 import dataclasses
 import json
 import sqlite3
+import stat
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -228,6 +229,19 @@ def test_of_ledgers_that_are_not_there_nothing_is_made(one: State, tmp_path: Pat
     assert told.exit_code == 1
     assert f"{gone}: broken: there is no such file" in told.stderr
     assert into.exists()
+
+
+def test_the_folder_of_a_merged_ledger_is_made(one: State, tmp_path: Path) -> None:
+    """One, as the README has it; of a whole way that is not there it is said which."""
+    told = CliRunner().invoke(
+        app, ["ledger", "merge", str(one.ledger), "--into", str(tmp_path / "fleet" / "ledger.db")]
+    )
+    assert told.exit_code == 0
+    assert stat.S_IMODE((tmp_path / "fleet").stat().st_mode) == 0o700
+    told = CliRunner().invoke(
+        app, ["ledger", "merge", str(one.ledger), "--into", str(tmp_path / "a" / "b" / "ledger.db")]
+    )
+    assert f"mkdir -p {tmp_path / 'a' / 'b'}" in str(told.exception)
 
 
 def test_one_name_on_two_laptops_is_one_person_and_two_machines(tmp_path: Path) -> None:

@@ -68,6 +68,8 @@ class Meter:
         self._dates = Dates()
         self._visitors: dict[str, Visitor] = {}
         self._deciding = Deciding(gate, self._clock, attribute, self)
+        self.visited = False
+        """Whether any connection has come."""
         self._executor = ThreadPoolExecutor(max_workers=2, thread_name_prefix="spendgate-identity")
 
     def policy_changed(self, registry: asked.Registry) -> None:
@@ -105,6 +107,7 @@ class Meter:
 
     def client_connected(self, client: connection.Client) -> None:
         if not client.error:  # else it is turned away, and asks for nothing
+            self.visited = True
             self._visitors[client.id] = Visitor(client, self._lookup, self._executor)
 
     def client_disconnected(self, client: connection.Client) -> None:

@@ -7,7 +7,7 @@ import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 from urllib.parse import unquote, urlsplit
 
 import typer
@@ -22,6 +22,11 @@ from spendgate.cli.wanted import Wanted
 from spendgate.config import paths
 from spendgate.config.credentials import UPSTREAM_AUTH
 from spendgate.errors import SpendgateError, UsageError
+
+_NOBODY_CAME: Final = (
+    "no connection came to the gate: where the command asked a provider, it goes by no proxy, as Node's own fetch before 22.21;"
+    " `spendgate run --mode transparent` captures it on Linux"
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -73,6 +78,8 @@ async def _run(command: list[str], policy: Path | None, state: paths.State, sets
                 ended, ran = await _ran(command, child.variables)
             if ran:
                 bill(state.ledger, running.gate_id)
+                if not running.visited():
+                    note(_NOBODY_CAME)
             for text in running.later:
                 note(text)
     except SpendgateError as fault:

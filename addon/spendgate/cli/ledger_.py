@@ -58,7 +58,7 @@ def merge_(
 
     Read it with `--state` of the directory, where it is named ledger.db. Exit status 1 where a ledger was left out or is marked.
     """
-    if not into.parent.is_dir():
+    if not into.absolute().parent.parent.is_dir():
         raise UsageError(f"--into {into}: {into.parent} is no directory; make it first, as by `mkdir -p {into.parent}`")
     found = []
     for taking in merge(

@@ -66,6 +66,8 @@ class Serving:
     """Whether it has a certificate to show."""
     lapsed: Callable[[str], None]
     """Audits that transparent capture led nothing to a gate for a time."""
+    visited: Callable[[], bool]
+    """Whether any connection has come."""
 
 
 class _Notes(logging.Handler):
@@ -124,6 +126,7 @@ async def serving(wanted: Wanted, clock: Clock | None = None) -> AsyncIterator[S
                     listening, house.registry.hosts(), house.ca_cert, house.in_force, works.ledger.gate_id,
                     partial(_wish, house), shared, house.later,
                     lambda: not house.serves_none, partial(works.gate.audit, AuditWord.CAPTURE_LAPSED),
+                    lambda: works.meter.visited,
                 )  # fmt: skip
         finally:
             in_force.forget(house.state, house.gate)

@@ -80,6 +80,10 @@ def merge(into: Path, paths: Iterable[Path], now_ms: int, *, anyway: bool = Fals
     if into.exists() and any(path.exists() and path.samefile(into) for path in named):
         raise StateError(f"{into} cannot be merged into itself")
     try:
+        into.parent.mkdir(mode=0o700, exist_ok=True)
+    except OSError as fault:
+        raise StateError(f"{into.parent} cannot be made: {fault.strerror}") from fault
+    try:
         merged.make(into, now_ms)
         with closing(merged.connect(into, "rw")) as conn:
             known = {each.id: (each.links, each.head) for each in merged.sources(conn)}
