@@ -11,6 +11,8 @@ _MARKS: Final = re.compile(r"[\\`*\[\]<|#~&_]|\$(?!\d)")
 """What Markdown reads. Of two `$` around a formula the last one is followed by no digit: amounts stay as they are."""
 _LINKS: Final = re.compile(r"@|:(?=//)|www(?=\.)", re.IGNORECASE)
 """What a mention, an address and a bare host begin with."""
+_PLAIN: Final = re.compile(r"[\w.:/@%?=&+,~-]+", re.ASCII)
+"""What no reader of Markdown takes for anything in a piece of code, also in a table."""
 _CALLS: Final = re.compile(r"(?<![\w.+-])@(?=\w)|<|\](?=\()")
 """What calls people, in all chats: `@everyone`, `<!channel>`; and a link that reads as something else. Not an address of mail."""
 
@@ -23,6 +25,11 @@ def inert(text: str) -> str:
 def inert_markdown(text: str) -> str:
     """Text that is no Markdown and no HTML: names can come from a client's headers."""
     return _LINKS.sub("\\g<0>\u200b", _MARKS.sub(r"\\\g<0>", inert(text)))
+
+
+def inert_code(text: str) -> str:
+    """An address as a piece of code in Markdown, which can be copied as it stands; one that could be more is `inert_markdown`."""
+    return f"`{text}`" if _PLAIN.fullmatch(text) else inert_markdown(text)
 
 
 def inert_chat(text: str) -> str:

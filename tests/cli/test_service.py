@@ -72,6 +72,20 @@ def test_a_dry_run_needs_neither_root_nor_systemd(monkeypatch: pytest.MonkeyPatc
     assert "Made=group:spendgate user:spendgate\n" in shown.stdout.replace("folder:/etc/sysusers.d ", "")
 
 
+def test_a_dry_run_ends_with_what_would_stop_the_policy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A faulty policy, and one that is not there; a good one is named with its mode."""
+    monkeypatch.setattr(machine, "is_there", lambda _: True)
+    file = tmp_path / "policy.yaml"
+    gone = service("install", "--dry-run", "--policy", str(file))
+    assert (gone.exit_code, "policy.yaml" in str(gone.exception)) == (1, True)
+    file.write_text("version: 1\nowner: lead@acme.example\nbudgts: []\n")
+    faulty = service("install", "--dry-run", "--policy", str(file))
+    assert faulty.exit_code == 1
+    assert "did you mean budgets?" in str(faulty.exception)
+    file.write_text("version: 1\nowner: lead@acme.example\n")
+    assert f"the policy: {file}; mode enforce" in service("install", "--dry-run", "--policy", str(file)).stderr
+
+
 def test_a_package_has_two_files_and_the_second_time_changes_none(tmp_path: Path) -> None:
     """And a removal takes both away, with the folders that are empty then."""
     root = tmp_path / "package"

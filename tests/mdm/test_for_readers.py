@@ -138,8 +138,9 @@ def test_the_index_tells_how_a_gate_is_started_on_linux(tmp_path):
     assert words is not None
     assert words[1] == "service install --port 9000 --policy /etc/spendgate/policy.yaml"
     unit = CliRunner().invoke(app, [*words[1].split(), "--dry-run"])
-    assert (unit.exit_code, unit.exception) == (0, None)
+    assert unit.exception is None or "policy.yaml" in str(unit.exception)  # this machine may have none
     assert "--policy /etc/spendgate/policy.yaml --port 9000\n" in unit.stdout
+    assert "| questions | IT desk, `it@acme.example`" in (pushed / "README.md").read_text()
     proxied = (made(tmp_path, upstream="http://proxy.acme.example:3128") / "README.md").read_text()
     assert "`spendgate service install --mode transparent --upstream http://proxy.acme.example:3128`" in proxied
     assert f"/etc/credstore/{UPSTREAM_AUTH}" in proxied

@@ -48,7 +48,8 @@ def described(wanted: Wanted, *, backs_off: bool = True) -> Description:
 
 
 def show(wanted: Wanted, root: Path | None) -> None:
-    """`--dry-run`: every account, folder and file with its mode and all its lines, and what would be run. Raises StateError."""
+    """`--dry-run`: every account, folder and file with its mode and all its lines, and what would be run. Raises StateError, and
+    PolicyError and UsageError for a policy by which `install` would stop. That this is root, and systemd runs, is not asked."""
     about, missing = (_elsewhere(wanted), ()) if root else _prepared(wanted)
     with writing():
         for each in missing:
@@ -64,6 +65,8 @@ def show(wanted: Wanted, root: Path | None) -> None:
             typer.echo(f"# stops and removes {removing.placed(name)}")
         for line in _commands(about, root):
             typer.echo(f"# runs: {line}")
+    if root is None and wanted.policy is not None:
+        note(installed_policy.checked(wanted.policy))
 
 
 def write_below(wanted: Wanted, root: Path) -> None:

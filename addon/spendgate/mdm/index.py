@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterable
 from typing import Final
 
-from spendgate.inert_text import inert_markdown
+from spendgate.inert_text import inert_code, inert_markdown
 from spendgate.mdm import index_certificates as certificates
 from spendgate.mdm.interface import Made
 from spendgate.mdm.places import PLACES, System
@@ -41,12 +41,12 @@ def index(rollout: Rollout, others: Iterable[Made]) -> Made:
 
 def _about(rollout: Rollout) -> str:
     source = (
-        f"fetched from {inert_markdown(rollout.policy.url)}"
+        f"fetched from {inert_code(rollout.policy.url)}"
         if isinstance(rollout.policy, FromUrl)
         else "pushed with this material"
     )
     keys = ", ".join(f"{inert_markdown(key.name)} (`{key.key}`)" for key in rollout.keys)
-    asked = f"{inert_markdown(rollout.contact.name)}, {inert_markdown(rollout.contact.address)}"
+    asked = f"{inert_markdown(rollout.contact.name)}, {inert_code(rollout.contact.address)}"
     left = ""
     if rollout.left_out:
         left = f"""
