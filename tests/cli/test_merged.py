@@ -155,6 +155,8 @@ def test_status_names_the_sources_and_no_limit(fleet: State) -> None:
     shown = ran(fleet, "status")
     assert "merged from 8 ledgers" in shown
     assert "limits hold on each machine by itself" in shown
+    assert "no gate writes to a merged ledger" in shown
+    assert "owner whoever runs this machine" not in shown, "the built-in policy holds nowhere here"
 
 
 def test_purge_is_refused_with_what_to_do(fleet: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

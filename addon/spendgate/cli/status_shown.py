@@ -112,17 +112,11 @@ def _print_ledger(report: Report) -> None:
 @writing()
 def print_report(report: Report) -> None:
     """The whole table."""
-    out, said, zone = console(), report.said, zone_of(report.policy.timezone)
-    _print_policy(report, zone)
-    _print_alerts(report, zone)
-    say("person", value(report.person))
-    for ask in report.asks:
-        amount = short_dollars(ask["amount_nanos"])
-        more = f"asked for {amount} more of {value(ask['budget'])} until {ask['ends']} ({ask['id']})"
-        say("", f"{more}: {ask['reached']}")
-    groups = [f"{name} of {owner}" if owner else name for name, owner in report.machine_groups]
-    say("machine", value(report.machine), ", ".join(value(each) for each in groups))
-    say("prices", value(said.prices if said else "bundled"))
+    out, zone = console(), zone_of(report.policy.timezone)
+    if report.ledger["merged_from"]:
+        say("gate", "none: no gate writes to a merged ledger; policy, prices and limits are each machine's own")
+    else:
+        _print_here(report, zone)
     _print_ledger(report)
     out.print()
     _print_limits(report)
@@ -142,6 +136,20 @@ def print_report(report: Report) -> None:
     if report.coverage:
         out.print("\nnot seen:")
         emit(report.coverage, _COVERAGE, Format.TABLE)
+
+
+def _print_here(report: Report, zone: tzinfo) -> None:
+    """By what the gate of this ledger goes, on which machine, and who asks."""
+    _print_policy(report, zone)
+    _print_alerts(report, zone)
+    say("person", value(report.person))
+    for ask in report.asks:
+        amount = short_dollars(ask["amount_nanos"])
+        more = f"asked for {amount} more of {value(ask['budget'])} until {ask['ends']} ({ask['id']})"
+        say("", f"{more}: {ask['reached']}")
+    groups = [f"{name} of {owner}" if owner else name for name, owner in report.machine_groups]
+    say("machine", value(report.machine), ", ".join(value(each) for each in groups))
+    say("prices", value(report.said.prices if report.said else "bundled"))
 
 
 def _covered(tool: Tool, zone: tzinfo) -> dict[str, object]:
