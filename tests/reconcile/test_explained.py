@@ -70,13 +70,28 @@ def test_what_moved_over_midnight_is_told_on_both_days() -> None:
     assert sum(abs(each.nanos) for each in score.result.findings) > 2 * abs(score.injected[Cause.CUTOFF])
 
 
-def test_a_gap_in_the_audit_trail_is_an_outage(tmp_path: Path) -> None:
-    """A ledger of one machine says itself when no gate ran; a bill that says when each request was made shows the rest."""
+@pytest.mark.parametrize(
+    "inject", [causes_scope.gate_down_by_trail, causes_scope.capture_lapsed_by_trail], ids=["no gate", "nothing led"]
+)
+def test_a_gap_in_the_audit_trail_is_an_outage(tmp_path: Path, inject: Callable[[Month], None]) -> None:
+    """A ledger of one machine says itself when no gate ran, or was led nothing; a bill that says when each request was made
+    shows the rest."""
     month = make(11, Size(people=7, days=5, calls=40))
     month.keep("p06")  # who has one machine, and works with OpenRouter alone
-    causes_scope.gate_down_by_trail(month)
+    inject(month)
     score = through_ledger(month, tmp_path)
     assert faults(score) == []
+    assert score.found == score.injected
+    assert score.found, "something was injected"
+
+
+def test_a_lapse_in_which_calls_were_refused_explains_nothing(tmp_path: Path) -> None:
+    """What the bill has of those hours came past the gate some other way."""
+    month = make(11, Size(people=7, days=5, calls=40))
+    month.keep("p06")
+    causes_scope.capture_lapsed_by_trail(month, held=True)
+    score = through_ledger(month, tmp_path)
+    assert Cause.UNCAPTURED in score.injected
     assert score.found == score.injected
 
 

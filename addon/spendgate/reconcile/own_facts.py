@@ -1,4 +1,5 @@
-"""What the ledger itself knows of the fleet: times without a gate, failures of the gate, connections that could not be read."""
+"""What the ledger itself knows of the fleet: times without a gate or without traffic led to it, failures of the gate,
+connections that could not be read."""
 
 from __future__ import annotations
 
@@ -13,7 +14,9 @@ from spendgate.ledger.queries import Reader
 from spendgate.reconcile.facts import Facts, Interval, Unread
 
 _GATE: Final = re.compile(r"^gate (\d+)")
-_FAILED: Final = re.compile(r"^from (\S+Z) to (\S+Z): ([^;]*)")
+_FROM_TO: Final = re.compile(r"^from (\S+Z) to (\S+Z): ([^;]*)")
+_REFUSED: Final = "; calls to providers were refused"
+"""How a lapse of capture ends that let nothing past (`redirect.lapses`)."""
 
 
 def with_own(reader: Reader, facts: Facts, until_ms: int) -> Facts:
@@ -24,7 +27,13 @@ def with_own(reader: Reader, facts: Facts, until_ms: int) -> Facts:
     # Gates of one ledger follow on one another; those of another laptop's say nothing about them.
     for trail, signs in reader.trails():
         lines = [each for each in trail if each["at_ms"] < until_ms]
-        failed += [each for line in lines if line["what"] == AuditWord.GATE_FAILED and (each := _failure(line))]
+        machines = {machine for machine, _ in signs.values()}
+        machine = machines.pop() if len(machines) == 1 else ""
+        for line in lines:
+            if line["what"] == AuditWord.GATE_FAILED:
+                failed += _told(line, "", "the gate failed")
+            elif line["what"] == AuditWord.CAPTURE_LAPSED and not line["detail"].endswith(_REFUSED):
+                failed += _told(line, machine, "capture had lapsed")
         gone, ended = _without(lines, signs)
         died, stopped = died + gone, stopped + ended
     unread = tuple(Unread(*(row[name] for name in Unread.__struct_fields__)) for row in reader.coverage())
@@ -36,11 +45,12 @@ def with_own(reader: Reader, facts: Facts, until_ms: int) -> Facts:
     )
 
 
-def _failure(line: dict[str, Any]) -> Interval | None:
-    found = _FAILED.match(line["detail"])
+def _told(line: dict[str, Any], machine: str, what: str) -> list[Interval]:
+    """The stretch of a line that says from when to when; none where it says otherwise."""
+    found = _FROM_TO.match(line["detail"])
     if found is None:
-        return None
-    return Interval("", _ms(found[1]), _ms(found[2]), why=f"the gate failed ({found[3].strip()})")
+        return []
+    return [Interval(machine, _ms(found[1]), _ms(found[2]), why=f"{what} ({found[3].strip()})")]
 
 
 def _ms(text: str) -> int:

@@ -11,6 +11,8 @@ from reconcile.simulator.month import Month, Span, Witness, is_weekend
 from reconcile.simulator.prices import PRICES
 from reconcile.simulator.traffic import BILLED_AS
 from spendgate.reconcile.result import Cause
+from spendgate.redirect.lapses import Lapse
+from spendgate.redirect.lapses import Why as LapsedWhy
 from spendgate.statement import DAY_MS
 
 GATEWAY_HOST = "llm.acme.example"
@@ -204,6 +206,15 @@ def gate_down_by_trail(month: Month) -> None:
         month.trail.append((span.until_ms, "gate started", "gate 1"))
 
 
+def capture_lapsed_by_trail(month: Month, *, held: bool = False) -> None:
+    """Rules led nothing to a gate that ran: calls went direct, or (`held`) were refused where they did not go some other way, and
+    the trail says which."""
+    span = _outage(month)
+    if span is not None and _drop(month, span, Cause.UNCAPTURED if held else Cause.CAPTURE_DOWN):
+        lapse = Lapse(span.from_ms, span.until_ms, LapsedWhy.SILENT, held)
+        month.trail.append((span.until_ms, "capture lapsed", lapse.said))
+
+
 def _outage(month: Month) -> Span | None:
     """Two hours in the middle of a working day."""
     on = [each for each in month.known.presence if month.from_ms <= each.from_ms and each.until_ms <= month.until_ms]
@@ -214,7 +225,7 @@ def _outage(month: Month) -> Span | None:
     return Span(day.machine, day.person, begins, begins + 2 * HOUR_MS, "gate not running")
 
 
-def _drop(month: Month, span: Span) -> bool:
+def _drop(month: Month, span: Span, why: Cause = Cause.CAPTURE_DOWN) -> bool:
     inside = [each for each in month.requests if each.row is not None and _within(each.row, span)]
     if any(each.why is not None for each in inside):
         return False
@@ -222,7 +233,7 @@ def _drop(month: Month, span: Span) -> bool:
     days = {each.row.day_ms for each in inside if each.row is not None}
     month.crowd(each for each in month.requests if each.row is not None and _same_day(each.row, span, days))
     for each in inside:
-        each.row, each.why = None, Cause.CAPTURE_DOWN
+        each.row, each.why = None, why
     month.requests = [each for each in month.requests if each.row is not None or each.entry is not None]
     return True
 
