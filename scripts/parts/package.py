@@ -8,6 +8,7 @@ architecture and at least the libc of the machine that made it.
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import os
 import platform
@@ -30,10 +31,14 @@ _SCRIPTS: Final = Path(__file__).parent / "debian"
 
 def main() -> None:
     """Make it; a machine that cannot is told what it lacks."""
-    if sys.argv[1:2] == ["--windows"] and len(sys.argv) > 2:
-        package_windows.main(Path(sys.argv[2]), Path(sys.argv[3]) if len(sys.argv) > 3 else ROOT / "dist")
+    words = argparse.ArgumentParser(prog="scripts/package", add_help=False)
+    words.add_argument("--windows", type=Path, metavar="python-3.13.N-embed-amd64.zip")
+    words.add_argument("folder", type=Path, nargs="?", default=ROOT / "dist")
+    wanted = words.parse_args()
+    if wanted.windows is not None:
+        package_windows.main(wanted.windows, wanted.folder)
         return
-    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "dist"
+    folder: Path = wanted.folder
     if platform.system() == "Darwin":
         package_macos.main(folder)
         return

@@ -215,3 +215,13 @@ def test_what_a_rule_cannot_do_is_said_where_it_stands(tmp_path: Path) -> None:
         "more): a model whose price nobody knows would be the cheapest",
         "spendgate: 1 checked: 0 faults, 5 warnings",
     ]
+
+
+def test_a_file_of_cases_is_no_faulty_policy() -> None:
+    """`policy check policies/examples/*.yaml` named every line of the cases as a fault."""
+    cases = sorted((Path(__file__).parents[2] / "policies" / "examples").glob("*.test.yaml"))[0]
+    done = CliRunner().invoke(app, ["policy", "check", str(cases)])
+    assert done.exit_code == 0
+    policy = cases.with_name(cases.name.replace(".test.yaml", ".yaml"))
+    assert f"cases of a policy, none itself: spendgate policy test {policy}" in done.stdout.replace("\n", " ")
+    assert policy.exists()

@@ -133,7 +133,7 @@ def apply(target: optmanager.OptManager, sets: Sequence[str]) -> None:
         elif name in REFUSED:
             raise UsageError(f"--set {name}: {REFUSED[name]}")
         elif name not in target:
-            raise UsageError(f"--set {name}: nobody defines such an option")
+            raise UsageError(f"--set {name}: nobody defines such an option; write NAME=VALUE, of mitmproxy's options")
     passed = [text for text in sets if text != INSECURE]
     try:
         target.set(*passed)

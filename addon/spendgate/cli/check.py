@@ -18,7 +18,7 @@ from spendgate.cli.named import known_here
 from spendgate.cli.options import FormatOption, one_of
 from spendgate.cli.output import Format, emit, emit_json, inert, note, writing
 from spendgate.config.bundle import SUFFIXES, Bundle, Gathering
-from spendgate.config.cases import cases_schema
+from spendgate.config.cases import SUFFIX, cases_schema
 from spendgate.config.faults import Place
 from spendgate.config.key_texts import described, reference
 from spendgate.config.known import KNOWN
@@ -112,6 +112,9 @@ _SCHEMAS = {
 
 
 def _findings(file: Path) -> list[Finding]:
+    if file.name.endswith(SUFFIX):
+        of = file.with_name(f"{file.name.removesuffix(SUFFIX)}.yaml")
+        return [Finding("note", f"{file}: note: cases of a policy, none itself: spendgate policy test {of}")]
     try:
         read = Gathering(file)
     except PolicyError as fault:
