@@ -1,8 +1,11 @@
-"""What mitmproxy's redirector says of a connection's opener reaches the look-up. Its streams are stood in for: none was here."""
+"""What mitmproxy's redirector says of a connection's opener reaches the look-up. Its streams are stood in for: none was here.
+And who ends what a connection carries."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -10,11 +13,14 @@ from mitmproxy import ctx
 from mitmproxy.connection import Client
 from mitmproxy.proxy.mode_specs import ProxyMode
 
+from capture.rig import HEADERS, URL, body, rig
+from capture.test_socket import talking
 from spendgate.attribution import Evidence
 from spendgate.capture.ends import ends_of
 from spendgate.identity.interface import Endpoints
 from spendgate.identity.told import GONE
 from spendgate.identity.windows import WindowsLookup, own_account
+from spendgate.standin.script import Script
 
 AT, TO = ("0.0.0.0", 0), ("160.79.104.10", 443)  # noqa: S104 - what macOS' redirector gives
 
@@ -88,3 +94,22 @@ def test_macos_takes_its_word() -> None:
     owner = asked.owner(ends)
     assert (owner.uid, asked.process(owner, ends).pid) == (os.geteuid(), os.getpid())
     assert asked.owner(Endpoints(AT, TO, 2**22 + 1)).why_unknown == GONE
+
+
+@pytest.mark.parametrize("wire", ["http/1.1", "h2", "websocket"])
+async def test_a_gate_that_stops_blames_no_client(tmp_path: Path, wire: str) -> None:
+    """Its row says who ended it: here neither the client nor the provider, both of which would have gone on."""
+    async with contextlib.AsyncExitStack() as stays, rig(tmp_path) as it:
+        it.provider.set(Script(interval_ms=50, events=500))
+        if wire == "websocket":
+            talks = await stays.enter_async_context(talking(it))
+            await talks.event()
+            talks.create()
+            await talks.message()
+        else:
+            web = await stays.enter_async_context(it.client(http2=wire == "h2"))
+            asked = web.build_request("POST", URL, json=body(stream=True), headers=HEADERS)
+            answer = await web.send(asked, stream=True)
+            await anext(answer.aiter_raw())
+    [(_, _, end)] = it.gate.settled
+    assert (end.complete, end.error) == (False, "gate")

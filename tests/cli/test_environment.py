@@ -44,6 +44,21 @@ def test_a_bundle_that_was_set_is_kept_and_added_to(ca: Path, tmp_path: Path, no
     assert OURS in Path(env["REQUESTS_CA_BUNDLE"]).read_text()
 
 
+def test_a_folder_that_was_trusted_is_trusted(ca: Path, tmp_path: Path, no_java: None) -> None:
+    """requests takes one in REQUESTS_CA_BUNDLE, whose certificates are found by their names' hash; other files there are none."""
+    trusted = tmp_path / "certs"
+    trusted.mkdir()
+    (trusted / "company.pem").write_text("company root")
+    (trusted / "0a1b2c3d.0").symlink_to("company.pem")
+    (trusted / "old.pem").write_text("not trusted")
+
+    env = surroundings(
+        {"REQUESTS_CA_BUNDLE": str(trusted)}, port=4711, ca_cert=ca, folder=tmp_path, hosts=HOSTS
+    ).variables
+
+    assert Path(env["REQUESTS_CA_BUNDLE"]).read_text() == f"company root\n{OURS}"
+
+
 def test_proxy_variables_name_the_gate(ca: Path, tmp_path: Path, no_java: None) -> None:
     """Upper and lower case, and Node's own switch."""
     env = surroundings({"PATH": "/bin"}, port=4711, ca_cert=ca, folder=tmp_path, hosts=HOSTS).variables

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
 
 from spendgate.cli import main
@@ -37,3 +39,17 @@ def test_a_traceback_is_shown_where_asked_for(monkeypatch: pytest.MonkeyPatch) -
 
     with pytest.raises(IndexError, match="secret"):
         main.run()
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "utf-8"])
+def test_what_an_encoding_lacks_is_spelled(monkeypatch: pytest.MonkeyPatch, encoding: str) -> None:
+    """A name of a person, a budget or a model is no fault of Spendgate's own, and no end of a list, in any locale."""
+    written = io.BytesIO()
+    stdout = io.TextIOWrapper(written, encoding)
+    monkeypatch.setattr("sys.stdout", stdout)
+    monkeypatch.setattr(main, "application", lambda _: lambda: print("zoë 日本 \udcff"))
+
+    main.run()
+
+    last = "日本" if encoding == "utf-8" else r"\u65e5\u672c"
+    assert written.getvalue().decode(encoding).split() == ["zoë", last, r"\udcff"]

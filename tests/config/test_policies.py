@@ -6,14 +6,17 @@ import asyncio
 import os
 import socket
 import stat
+import sys
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+from watchfiles import awatch
 
-from spendgate.config import bundle
+from spendgate.config import bundle, policies
 from spendgate.config.paths import State, prepare
 from spendgate.config.policies import DEFAULT_NAME, InForce, LastGood, Watch, load
 from spendgate.config.reading import read_regular
@@ -332,6 +335,30 @@ async def test_a_watch_survives_the_loss_of_the_directory(state: State, file: Pa
         file.write_text(BETTER)
         found = await told.get()
         assert limit_of(found if not found.refused else await told.get()) == 6
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+async def test_a_watch_survives_a_name_that_is_no_text(
+    state: State, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Anybody's file beside the policy, as in a shared folder; the library that watches raises for it."""
+    raised = asyncio.Event()
+
+    async def heard(*where: Path, **how: Any) -> AsyncIterator[object]:
+        try:
+            async for change in awatch(*where, **how):
+                yield change
+        except Exception:
+            raised.set()
+            raise
+
+    monkeypatch.setattr(policies, "awatch", heard)
+    async with watching(state, file) as (_, told):
+        while not raised.is_set():
+            Path(os.fsdecode(os.fsencode(file.parent) + b"/caf\xe9")).touch()
+            await asyncio.sleep(0.02)
+        file.write_text(BETTER)
+        assert limit_of(await told.get()) == 6
 
 
 @pytest.mark.parametrize(

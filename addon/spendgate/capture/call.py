@@ -20,7 +20,7 @@ from spendgate.providers.interface import Ask, Kind, Reading, Result, Route
 
 _NOTHING_ASKED = Ask()
 _ENDED = frozenset({State.SETTLED, State.REFUSED, State.FAILED, State.INTERRUPTED, State.FREE, State.UNRECOGNIZED})
-_PARTIES = ("client", "server")
+_PARTIES = ("client", "server", "gate")
 """Who may break off what the provider has already ended."""
 ANSWERED_HERE = "answered by the gate"
 """Flag of a free exchange that reached nobody."""

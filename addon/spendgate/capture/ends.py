@@ -1,4 +1,4 @@
-"""The two ends of a client connection, as the system that is asked about it knows them.
+"""The two ends of a client connection, as the system that is asked about it knows them, and who ends it.
 
 What mitmproxy's redirector brings (`local` mode) comes with the process that opened it, and on macOS with no address of the
 client's own (mitmproxy_rs, `Stream.get_extra_info`): mitmproxy's own `Client` leaves that out, so it is asked for at the stream.
@@ -17,6 +17,12 @@ def ends_of(client: connection.Client) -> Endpoints:
     # IPv6 addresses come with flow and scope.
     local, remote = client.peername[:2], client.sockname[:2]
     return Endpoints(local, remote, _opener(client) if isinstance(client.proxy_mode, LocalMode) else None)
+
+
+def leaver() -> str:
+    """Who ends what a client's connection carries when that is gone: the client, or the gate where it stops."""
+    server = ctx.master.addons.lookup.get("proxyserver") if hasattr(ctx, "master") else None
+    return "gate" if getattr(server, "closing", False) else "client"
 
 
 def _opener(client: connection.Client) -> int | None:

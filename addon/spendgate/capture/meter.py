@@ -28,6 +28,7 @@ from spendgate.capture import asked, handshake, refusal
 from spendgate.capture.call import Call, Clock
 from spendgate.capture.dates import Dates
 from spendgate.capture.deciding import Attribute, Deciding
+from spendgate.capture.ends import leaver
 from spendgate.capture.first_message import FirstMessage
 from spendgate.capture.flow import Cut, MeteredFlow, kill
 from spendgate.capture.next_layer import nobodys
@@ -113,7 +114,7 @@ class Meter:
     def client_disconnected(self, client: connection.Client) -> None:
         visitor = self._visitors.pop(client.id, None)
         if visitor is not None:
-            _safely(lambda: visitor.leave("client"))
+            _safely(lambda: visitor.leave(leaver()))
 
     def done(self) -> None:
         """The gate stops: what still runs ends here, at what is known of it."""

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from spendgate.capture import refusal
 from spendgate.capture.call import Call
+from spendgate.capture.ends import leaver
 from spendgate.capture.flow import CUT, MeteredFlow
 from spendgate.capture.results import Results
 from spendgate.capture.tap import Tap
@@ -238,7 +239,8 @@ def headers_of(message: http.Request | http.Response) -> Headers:
 def _breaker(flow: MeteredFlow) -> str:
     """Who ended it, where the hook's text alone would not tell."""
     gone: Callable[[], bool] = flow.client_left()
-    return flow.broken_by or ("client" if gone() else "server")
+    by_client = flow.broken_by == "client" if flow.broken_by else gone()
+    return leaver() if by_client else "server"
 
 
 def _length(head: Head) -> int:

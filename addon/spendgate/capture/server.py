@@ -52,6 +52,8 @@ class Server(proxyserver.Proxyserver):
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # mitmproxy's
+        self.closing = False
+        """The gate ends its connections."""
         self._emptied = asyncio.Event()
         self._proxy: ServerSpec | None = None
 
@@ -99,6 +101,7 @@ class Server(proxyserver.Proxyserver):
 
     async def close(self) -> None:
         """Stops listening and ends what is open, so that each call is settled. Bounded by `FAREWELL_S`."""
+        self.closing = True
         with _unsaid():
             await self.servers.update([])
         for handler in list(self.connections.values()):

@@ -15,6 +15,7 @@ from functools import partial
 from spendgate.capture import asking
 from spendgate.capture.asked import in_steps
 from spendgate.capture.call import Call
+from spendgate.capture.ends import leaver
 from spendgate.capture.refusal import notice
 from spendgate.capture.socket_answers import Answers, Running
 from spendgate.capture.socket_lanes import Lanes
@@ -81,7 +82,7 @@ class Creates:
         return ()
 
     def ended(self, by_client: bool) -> None:
-        self.finish(complete=False, error="client" if by_client else "server")
+        self.finish(complete=False, error=leaver() if by_client else "server")
 
     def finish(self, *, complete: bool, error: str | None) -> None:
         """The connection is over: what still runs is interrupted, what waits takes no hold."""

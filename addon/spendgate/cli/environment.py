@@ -7,6 +7,7 @@ program trusts get a bundle of everything it trusted before plus our certificate
 
 from __future__ import annotations
 
+import re
 import shutil
 import ssl
 import warnings
@@ -22,6 +23,8 @@ from spendgate.runtimes import ADDING, LOOPBACK, PROXY, PROXY_SWITCH, REPLACING
 
 _TRUSTSTORE_PASSWORD = "changeit"  # noqa: S105 - Java's own convention; a trust store holds nothing secret
 _PEM_END = "-----END CERTIFICATE-----"
+_HASHED = re.compile(r"[0-9a-f]{8}\.[0-9]+").fullmatch
+"""As OpenSSL names a certificate by its subject, to find it in a folder (`openssl-rehash(1)`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +90,18 @@ def system_roots() -> str:
 
 def _bundle(folder: Path, name: str, before: str | None, ours: str) -> Path:
     """Everything that the variable's program trusted before, and ours."""
-    old = Path(before).read_text(errors="replace") if before and Path(before).is_file() else system_roots()
+    old = (_held(Path(before)) if before else "") or system_roots()
     target = folder / ("bundle.pem" if not before else f"bundle-{name.lower()}.pem")
     target.write_text(_joined(old, ours))
     return target
+
+
+def _held(place: Path) -> str:
+    """What stands there, as PEM: a file, or a folder as `openssl rehash` leaves it, which requests takes, too."""
+    if place.is_file():
+        return place.read_text(errors="replace")
+    hashed = [each for each in sorted(place.glob("*.*")) if _HASHED(each.name) and each.is_file()]
+    return "\n".join(each.read_text(errors="replace").rstrip() for each in hashed)
 
 
 def _added(folder: Path, before: str | None, ours: str) -> Path:

@@ -27,6 +27,10 @@ _NOBODY_CAME: Final = (
     "no connection came to the gate: where the command asked a provider, it goes by no proxy, as Node's own fetch before 22.21;"
     " `spendgate run --mode transparent` captures it on Linux"
 )
+FOR_ALL = ("ALL_PROXY", "all_proxy")
+"""Not every program reads them: Node, Go and Java go their direct way."""
+WAYS = ("HTTPS_PROXY", "https_proxy", *FOR_ALL)
+"""Variables that name a proxy for HTTPS; the first one counts, as for curl, requests and reqwest."""
 
 
 def register(app: typer.Typer) -> None:
@@ -103,7 +107,7 @@ def way_out(environ: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:
 
     Raises UsageError for a proxy that the gate cannot go through. Its password never becomes part of a message.
     """
-    name = next((name for name in ("HTTPS_PROXY", "https_proxy") if environ.get(name)), None)
+    name = next((name for name in WAYS if environ.get(name)), None)
     if name is None:
         return "regular", ()
     try:
@@ -111,6 +115,9 @@ def way_out(environ: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:
         host, port = proxy.hostname, proxy.port or (443 if proxy.scheme == "https" else 80)
     except ValueError:
         raise UsageError(f"{name} is not the address of a proxy: write http://host:port") from None
+    if proxy.scheme not in ("http", "https") and name in FOR_ALL:
+        note(f"{name} names a {inert(proxy.scheme)} proxy, which the gate cannot go through: it goes its direct way")
+        return "regular", ()
     if proxy.scheme not in ("http", "https") or not host:
         raise UsageError(
             f"{name} names a {proxy.scheme or 'strange'} proxy; the gate can go through http and https proxies"

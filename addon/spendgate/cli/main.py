@@ -11,12 +11,13 @@ import os
 import sys
 
 from spendgate.cli.commands import application
-from spendgate.cli.output import end_notes, flush, note, tell
+from spendgate.cli.output import end_notes, flush, note, spell, tell
 from spendgate.errors import PolicyError, RolloutError, SpendgateError, UsageError
 
 
 def run() -> None:
     """The program. What went wrong is one line that names the place and the remedy."""
+    spell()
     try:
         _run()
     finally:

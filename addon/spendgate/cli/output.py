@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
+from io import TextIOWrapper
 from typing import TextIO
 
 from rich.cells import cell_len
@@ -70,6 +71,13 @@ def writing() -> Iterator[None]:
         raise
     except OSError as fault:
         raise SpendgateError(f"the output could not be written: {fault.strerror}") from fault
+
+
+def spell() -> None:
+    """Have stdout spell what its encoding lacks (`\\u65e5`), as stderr does: names are anybody's, and an older locale, or a file
+    that Windows writes in the code page, has no letters for some."""
+    if isinstance(sys.stdout, TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def flush() -> None:

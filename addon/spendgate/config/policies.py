@@ -97,14 +97,13 @@ class Watch(Following):
         seconds besides, since some file systems report nothing. Where `changed` fails, the file is tried again.
         """
         while not stop.is_set():
-            await self.look_if_new(changed)
             try:
+                await self.look_if_new(changed)
                 async for _ in self._moments(stop):
                     await self.look_if_new(changed)
-            except (
-                OSError,
-                RuntimeError,
-            ):  # the directory is not there (yet, or any more), or the system has no more watches
+            except Exception:  # noqa: BLE001 - whatever fails, the file must be followed on
+                # The directory is not there (yet, or any more), the system has no more watches, or somebody made a file there
+                # whose name is no text: watchfiles raises for that, in a group of its own.
                 await asyncio.sleep(_POLL_MS / 1000)
 
     async def look_if_new(self, changed: OnChange) -> None:
