@@ -40,8 +40,13 @@ WAV, WEBP, MP4 = data(b"RIFF\x24\xff\xff\x00WAVEfmt "), data(b"RIFF\x24\x00\x01\
         ({"file_data": f"data:application/vnd.ms-excel;base64,{data(b'PK')}"}, 0),
         ({"encrypted_content": data(b"\x80\x00")}, 0),
         ({"content": "a word " * 60_000, "image": PNG[:900]}, 0),
+        ({"content": PNG[:400] + " a word" * 60_000}, 0),
+        ({"url": "data:image/png;base64," + PNG[:400] + " a word" * 60_000}, 0),
+        ({"inlineData": {"data": data(b"\0\0\0\x1cftypavif")}}, 1_600),
+        ({"image": data(b"\0\0\0\x18ftypheic")}, 1_600),
     ],
-    ids=["png", "jpeg", "two", "pdf", "pdf by url", "mp3", "wav and film", "by its type", "sheet", "sealed", "text"],
+    ids=["png", "jpeg", "two", "pdf", "pdf by url", "mp3", "wav and film", "by its type", "sheet", "sealed", "text",
+         "text that begins so", "the same by url", "avif", "heic"],
 )  # fmt: skip
 def test_media_in_a_request(request_: dict[str, object], tokens: int) -> None:
     """By their first bytes, else their media type; the same where slashes are escaped; what is text is not packed."""
