@@ -85,6 +85,13 @@ def xing() -> bytes:
     )
 
 
+def test_a_recording_begins_behind_its_own_head() -> None:
+    """What another field says of a file's name is none: the head of a part is looked for."""
+    field = b'--b\r\nContent-Disposition: form-data; name="prompt"\r\n\r\nfilename=a\r\n\r\nRIFF\r\n'
+    head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\nContent-Type: audio/x\r\n\r\n'
+    assert in_form(field + head + wav()) == 4_001
+
+
 @pytest.mark.parametrize(
     ("file", "expected_ms"),
     [
