@@ -19,7 +19,7 @@ PADDING = [{"role": "user", "content": 'they said {"model": "none", "max_tokens"
 
 def ask(dialect: str, *, long: bool = False, **members: Any) -> Ask:
     """The Ask of a body with these members, padded to a long one on request."""
-    name = "input" if dialect == "openai-responses" else "messages"
+    name = "input" if dialect in ("openai-responses", "openai-embeddings") else "messages"
     shown = PADDING if long else [{"role": "user", "content": "hi"}]
     body = json.dumps({"model": "m-1", name: members.pop(name, []) + shown, **members}).encode()
     found = DIALECTS[dialect].ask(head(), body)
@@ -96,6 +96,26 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("openai-chat", {"max_tokens": "much", "max_completion_tokens": 7}, {"output_tokens_max": None}),
     ("openai-chat", {"stream": True}, {"streamed": True, "output_tokens_max": None}),
     ("openai-chat", {"messages": said({"type": "image_url", "image_url": {"url": "data:"}})}, {"opaque_input": True}),
+    *[
+        (
+            "openai-chat",
+            {"messages": said({"type": kind, kind: {"url": "https://x.example/a"}})},
+            {"opaque_input": True},
+        )
+        for kind in (
+            "video_url",
+            "audio_url",
+            "document_url",
+            "file_url",
+            "video",
+            "input_video",
+            "input_audio",
+            "file",
+        )
+    ],
+    ("openai-embeddings", {"input": [{"image": "https://x.example/i.png"}]}, {"opaque_input": True}),
+    ("openai-embeddings", {"input": [{"type": "image_url", "image_url": "https://x"}]}, {"opaque_input": True}),
+    ("openai-embeddings", {"input": ["an image of a file"]}, {"opaque_input": False}),
     ("openai-chat", {"web_search_options": {}}, {"loops": True, "searches_max": None}),
     ("openai-chat", {"enable_search": True}, {"loops": True, "searches_max": None}),
     ("openai-chat", {"enable_search": "yes"}, {"loops": True, "searches_max": None}),
@@ -134,6 +154,7 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("openai-responses", {"prompt": {"id": "pmpt_1"}}, {"opaque_input": True, "loops": True}),
     ("openai-responses", {"prompt": "pmpt_1"}, {"opaque_input": True, "loops": True}),
     ("openai-responses", {"prompt": None}, {"opaque_input": False, "loops": False}),
+    ("openai-responses", {"input": [{"type": "image_generation_call", "id": "ig_1"}]}, {"opaque_input": True}),
     ("openai-responses", {"input": said({"type": "input_image", "file_id": "f"})}, {"opaque_input": True}),
     ("openai-responses", {"tools": [{"type": "function", "name": "f"}]}, {"loops": False, "searches_max": 0}),
     ("openai-responses", {"tools": [{"type": "web_search"}], "max_tool_calls": 3}, {"loops": True, "searches_max": 3}),

@@ -203,6 +203,71 @@ def test_low_latency_is_a_speed(latency: str | None, speed: str | None) -> None:
         assert [part.context for part in reading.parts] == [{"speed": speed} if speed else {}]
 
 
+ROUTER = "arn:aws:bedrock:us-east-1:1:default-prompt-router/anthropic.claude:1"
+GUARDED, FEES = "guardrail not priced", "fees of server tools not priced"
+USED = {"usage": {"inputTokens": 9, "outputTokens": 1, "totalTokens": 10}}
+
+
+def conversed(ask: Ask, *events: tuple[str, dict[str, Any]], **members: Any) -> list[Reading]:
+    """Converse's answer with these members, whole and as a stream of these events before its last one."""
+    metadata = {name: value for name, value in members.items() if name != "output"}
+    frames = [
+        frame({":event-type": kind, ":message-type": "event"}, json.dumps(event).encode())
+        for kind, event in (*events, ("metadata", {**USED, **metadata}))
+    ]
+    document = CONVERSE.reader(ask, 200, CaseInsensitive({"content-type": "application/json"}))
+    whole = read(document, [json.dumps({**USED, **members}).encode()])
+    return [whole, read(CONVERSE.reader(ask, 200, EVENTS), frames)]
+
+
+def test_a_guardrail_is_flagged() -> None:
+    """AWS bills what it looks at beside the tokens, and no answer has its price."""
+    asked = {"guardrailConfig": {"guardrailIdentifier": "g", "guardrailVersion": "1"}}
+    guarded = CONVERSE.ask(head(path="/model/amazon.nova-pro-v1:0/converse"), json.dumps(asked).encode())
+    plain = CONVERSE.ask(head(path="/model/amazon.nova-pro-v1:0/converse"), b"{}")
+    assert [each.flags for each in conversed(guarded)] == [(GUARDED,)] * 2
+    assert [each.flags for each in conversed(plain)] == [()] * 2
+    field = {"X-Amzn-Bedrock-GuardrailIdentifier": "g"}
+    path = "/model/amazon.nova-pro-v1:0/invoke"
+    counters = {"x-amzn-bedrock-input-token-count": "9", "x-amzn-bedrock-output-token-count": "1"}
+    for fields, flags in ((field, (GUARDED,)), ({}, ())):
+        ask = INVOKE.ask(Head("POST", RUNTIME, path, "", CaseInsensitive(fields)), b"{}")
+        reading = read(
+            INVOKE.reader(ask, 200, CaseInsensitive({"content-type": "application/json", **counters})), [b"{}"]
+        )
+        assert (reading.final, [each for each in reading.flags if each == GUARDED]) == (True, [*flags])
+        assert INVOKE.reader(ask, 200, EVENTS).reading().flags == flags
+
+
+def test_a_tool_that_aws_runs_is_flagged() -> None:
+    """Nova's search has a price by the call; a client's own tool has none."""
+    for kind, flags in (("server_tool_use", (FEES,)), (None, ())):
+        use = {"toolUse": {"toolUseId": "t", "name": "nova_grounding", **({"type": kind} if kind else {})}}
+        output = {"message": {"role": "assistant", "content": [{"text": "a"}, use]}}
+        start = ("contentBlockStart", {"start": use, "contentBlockIndex": 0})
+        for reading in conversed(Ask(model="amazon.nova-pro-v1:0", loops=True), start, output=output):
+            assert (reading.final, reading.flags) == (True, flags)
+
+
+@pytest.mark.parametrize(
+    ("model", "invoked", "priced"),
+    [
+        (
+            ROUTER,
+            "arn:aws:bedrock:us-east-1:1:inference-profile/us.anthropic.claude-x-v1:0",
+            "us.anthropic.claude-x-v1:0",
+        ),
+        (ROUTER, "arn:aws:bedrock:us-east-1::foundation-model/anthropic.claude-x-v1:0", "anthropic.claude-x-v1:0"),
+        (ROUTER, "what", ROUTER),
+        ("amazon.nova-pro-v1:0", "arn:aws:bedrock:us-east-1::foundation-model/cheap", "amazon.nova-pro-v1:0"),
+    ],
+)
+def test_a_prompt_routers_choice_is_priced(model: str, invoked: str, priced: str) -> None:
+    """Where the path's ARN hides the model, AWS's trace names the one that answered."""
+    for reading in conversed(Ask(model=model), trace={"promptRouter": {"invokedModelId": invoked}}):
+        assert [(part.model, reading.model) for part in reading.parts] == [(priced, priced)]
+
+
 @pytest.mark.parametrize("prefix", ["", "/openai"])
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/responses"])
 def test_openais_apis_on_the_runtime_cost_money(prefix: str, path: str) -> None:

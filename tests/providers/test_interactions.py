@@ -111,7 +111,7 @@ def test_what_is_counted() -> None:
         cache_read_tokens=40,
         output_tokens=10,
         reasoning_tokens=3,
-        web_searches=2,
+        web_searches=1,  # of a model that bills them by the prompt
         input_audio_tokens=30,
     )
     assert part.context == {"service_tier": "flex"}
@@ -122,6 +122,8 @@ def test_what_is_counted() -> None:
     }
     reading = fed(Interactions(), json.dumps(answer(usage=drawn)).encode(), stream=False)
     assert (reading.parts[0].units, reading.flags) == ({"output_image_tokens": 7}, ())
+    later = fed(Interactions(), json.dumps(answer(usage=drawn, model="gemini-3-pro")).encode(), stream=False)
+    assert later.parts[0].usage.web_searches == 2  # by the query
 
 
 def test_a_stream_counts_on_its_way() -> None:

@@ -13,12 +13,14 @@ from collections.abc import Callable
 import pytest
 
 from providers.feeding import JSON, STREAM, head, read
+from providers.taking import LINEAR, growth
 from sampling import one_in
 from spendgate.errors import WireError
 from spendgate.providers.dialects import DIALECTS
 from spendgate.providers.interface import Ask
 from spendgate.providers.jsonscan import at_once
 from spendgate.providers.openai_responses import OpenAIResponses
+from spendgate.providers.recordings import in_form
 from spendgate.providers.shapes import Shape
 from spendgate.providers.sse import EVENT_BYTES_MAX, Events
 
@@ -43,6 +45,8 @@ UNITS = {
     "arrays": b"[",
     "closed": b"}",
     "colons": b'":"',
+    "tools": b'"type":"additional_tools","tools":[],',
+    "opened tools": b'{"type":"tool_definition","tools":[{"definition":{',
 }
 
 
@@ -72,6 +76,11 @@ def test_a_request_takes_time_by_its_length(dialect: str, unit: bytes, text: boo
     short, long = (body(unit, size, text=text) for size in (SIZE, 4 * SIZE))
     once = spent(lambda: DIALECTS[dialect].ask(head(), short))
     assert spent(lambda: DIALECTS[dialect].ask(head(), long)) < 10 * once
+
+
+def test_a_form_takes_time_by_its_length() -> None:
+    """However many names of files stand where its recording's could: 64 KB of them held the loop up for half a second."""
+    assert growth(lambda lines: in_form(b"filename=\r\n" * lines + bytes(1_000_000)), 1_400) < LINEAR
 
 
 def test_space_behind_an_object_is_not_read_for_each_of_its_keys() -> None:

@@ -40,8 +40,13 @@ WAV, WEBP, MP4 = data(b"RIFF\x24\xff\xff\x00WAVEfmt "), data(b"RIFF\x24\x00\x01\
         ({"file_data": f"data:application/vnd.ms-excel;base64,{data(b'PK')}"}, 0),
         ({"encrypted_content": data(b"\x80\x00")}, 0),
         ({"content": "a word " * 60_000, "image": PNG[:900]}, 0),
+        ({"content": PNG[:400] + " a word" * 60_000}, 0),
+        ({"url": "data:image/png;base64," + PNG[:400] + " a word" * 60_000}, 0),
+        ({"inlineData": {"data": data(b"\0\0\0\x1cftypavif")}}, 1_600),
+        ({"image": data(b"\0\0\0\x18ftypheic")}, 1_600),
     ],
-    ids=["png", "jpeg", "two", "pdf", "pdf by url", "mp3", "wav and film", "by its type", "sheet", "sealed", "text"],
+    ids=["png", "jpeg", "two", "pdf", "pdf by url", "mp3", "wav and film", "by its type", "sheet", "sealed", "text",
+         "text that begins so", "the same by url", "avif", "heic"],
 )  # fmt: skip
 def test_media_in_a_request(request_: dict[str, object], tokens: int) -> None:
     """By their first bytes, else their media type; the same where slashes are escaped; what is text is not packed."""
@@ -78,6 +83,13 @@ def xing() -> bytes:
         + b"Info\0\0\0\x01\0\0\x03\xe8"
         + bytes(99_000)
     )
+
+
+def test_a_recording_begins_behind_its_own_head() -> None:
+    """What another field says of a file's name is none: the head of a part is looked for."""
+    field = b'--b\r\nContent-Disposition: form-data; name="prompt"\r\n\r\nfilename=a\r\n\r\nRIFF\r\n'
+    head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\nContent-Type: audio/x\r\n\r\n'
+    assert in_form(field + head + wav()) == 4_001
 
 
 @pytest.mark.parametrize(

@@ -153,6 +153,17 @@ def test_containers_are_flagged(path: Path) -> None:
     assert f"fee not priced: {len(boxes)} code_interpreter" in reading.flags
 
 
+def test_a_shell_of_openais_is_a_container_too() -> None:
+    """Once for each; one that the client runs is free."""
+    places = [{"container_id": "c1", "type": "container_reference"}, {"container_id": "c1"}, {"type": "local"}, None]
+    answer = {
+        "id": "r", "status": "completed", "usage": {"input_tokens": 1, "output_tokens": 1},
+        "output": [{"type": "shell_call", "environment": place} for place in places],
+    }  # fmt: skip
+    reading = fed(DIALECTS["openai-responses"], json.dumps(answer).encode(), stream=False)
+    assert reading.flags == ("fee not priced: 1 shell",)
+
+
 def test_images_of_the_image_tool_are_billed_at_its_model() -> None:
     """Counts of `tool_usage.image_gen`, at the model that the tool names; without counts the pictures are flagged."""
     usage = {"input_tokens": 10, "output_tokens": 20, "total_tokens": 30}

@@ -26,7 +26,7 @@ from spendgate.providers.bedrock_answers import (
     ConverseStream,
     InvokeDocument,
     InvokeStream,
-    converse_answer,
+    converse_document,
     speed_of,
 )
 from spendgate.providers.bedrock_errors import bedrock_cut, bedrock_error, bedrock_refusal
@@ -51,15 +51,18 @@ _CONVERSE: Final = Shape(
     performanceConfig=record(latency=TEXT),
     additionalModelRequestFields=PRESENT,
     promptVariables=PRESENT,
+    guardrailConfig=PRESENT,
 )
 _CONVERSE_SCAN: Final = Scanner(
     _CONVERSE,
     (
         "inferenceConfig", "toolConfig", "serviceTier", "performanceConfig", "additionalModelRequestFields",
-        "promptVariables",
+        "promptVariables", "guardrailConfig",
     ),
     marks=rb'(cachePoint|cache_control)"|ttl"\s*:\s*"(1h)"|(image|document|video|audio|s3Location)"\s*:',
 )  # fmt: skip
+_GUARDRAIL: Final = "x-amzn-bedrock-guardrailidentifier"
+"""InvokeModel's guardrail, in its request's head (botocore 1.44.8)."""
 _DRAWS: Final = re.compile(r"nova-canvas|titan-image|stability\.|stable-(?:image|diffusion)")
 """Amazon's and Stability's models of pictures: they count nothing, and are billed by the picture, which no list has."""
 _DRAWING_SCAN: Final = Scanner(Shape(imageGenerationConfig=record(numberOfImages=COUNT)), ("imageGenerationConfig",))
@@ -120,6 +123,7 @@ class BedrockInvoke(_Bedrock):
             streamed=head.path.rstrip("/").endswith("-stream"),
             service_tier=head.headers.get(TIER_HEADER) or said.service_tier,
             speed=speed_of(head.headers.get(LATENCY_HEADER)) or said.speed,
+            guarded=bool(head.headers.get(_GUARDRAIL)),
         )
         if "anthropic." in (asked.model or ""):
             return asked
@@ -169,6 +173,7 @@ class BedrockConverse(_Bedrock):
             speed=speed_of((found.get("performanceConfig") or {}).get("latency")),
             cache_ttl="1h" if cached and hour else "5m" if cached else None,
             loops=any(tool and tool.get("systemTool") for tool in tools or []),
+            guarded=bool(found.get("guardrailConfig")),
             **sender(head),
         )
 
@@ -179,5 +184,8 @@ class BedrockConverse(_Bedrock):
     def document(self, ask: Ask, headers: Headers) -> Reader:
         """A reader of one JSON answer."""
         return BodyReader(
-            headers, CONVERSE_ANSWER, CONVERSE_ANSWER_SCAN, lambda reading, found: converse_answer(reading, found, ask)
+            headers,
+            CONVERSE_ANSWER,
+            CONVERSE_ANSWER_SCAN,
+            lambda reading, found: converse_document(reading, found, ask),
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from abc import ABC, abstractmethod
 from typing import Final
 
@@ -12,11 +13,19 @@ from msgspec.structs import replace
 from spendgate.errors import WireError
 from spendgate.model_names import hides_model
 from spendgate.providers.anthropic import AnthropicMessages
-from spendgate.providers.bedrock_usage import CONVERSE_ANSWER, METRICS, converse_usage, header_usage, metrics_usage
+from spendgate.providers.bedrock_usage import (
+    CONVERSE_ANSWER,
+    METRICS,
+    TOOL_USE,
+    converse_usage,
+    header_usage,
+    metrics_usage,
+)
 from spendgate.providers.eventstream import Frame, FrameReader
 from spendgate.providers.interface import Ask, Headers, Part, Reading
 from spendgate.providers.readers import from_headers
 from spendgate.providers.shapes import Fields, Shape
+from spendgate.providers.stated import FEES
 from spendgate.providers.streams import text_bytes, tightened
 from spendgate.usage import NO_USAGE, Usage
 
@@ -28,6 +37,12 @@ LATENCY_HEADER: Final = "x-amzn-bedrock-performanceconfig-latency"
 """How InvokeModel is asked to serve, and in its answer's head how it did."""
 _OPTIMIZED: Final = "optimized"
 _ASSUMED: Final = "a region's price assumed"
+GUARDED: Final = "guardrail not priced"
+"""Flag of a call that a guardrail looked at: AWS bills it by the text beside the tokens, also where it lets nothing through."""
+_HOSTED: Final = "server_tool_use"
+"""The type of a tool that AWS itself has run (`systemTool`): Nova's search is billed by the call (botocore 1.44.8)."""
+_STARTED: Final = Shape(start=TOOL_USE)
+_INVOKED: Final = re.compile(r".*:(?:inference-profile|foundation-model)/(.+)")
 _CHUNK: Final = Shape(**{"amazon-bedrock-invocationMetrics": METRICS})
 _WRAPPED: Final = b'"bytes":"'
 _TEXTS: Final = tuple(f'"{name}":"'.encode() for name in ("text", "input", "generation", "outputText", "content"))
@@ -35,16 +50,44 @@ _TEXTS: Final = tuple(f'"{name}":"'.encode() for name in ("text", "input", "gene
 
 def converse_answer(reading: Reading, found: Fields, ask: Ask) -> Reading:
     """The Reading of Converse's answer, or of its stream's `metadata`."""
-    usage = found.get("usage")
+    usage, model = found.get("usage"), _invoked(ask, found)
     if usage is None:
-        return replace(reading, model=ask.model, flags=(*reading.flags, "an answer without usage"))
+        return replace(reading, model=model, flags=(*reading.flags, "an answer without usage"))
     counts = converse_usage(usage, ask.cache_ttl)
     tier = (found.get("serviceTier") or {}).get("type")
     context = {"service_tier": tier} if tier and tier != "default" else {}
     speed = speed_of((found.get("performanceConfig") or {}).get("latency"))
     if speed is not None:
         context["speed"] = speed
-    return replace(reading, model=ask.model, parts=(Part(counts, ask.model, context),), final=counts.known, ended=True)
+    return replace(reading, model=model, parts=(Part(counts, model, context),), final=counts.known, ended=True)
+
+
+def converse_document(reading: Reading, found: Fields, ask: Ask) -> Reading:
+    """The Reading of Converse's whole answer. Of a long one what it holds is not read, and whether AWS's tools ran is unknown."""
+    output = found.get("output")
+    content = ((output or {}).get("message") or {}).get("content") or []
+    ran = ask.loops if output is None else any(_ran(block) for block in content)
+    return flagged(converse_answer(reading, found, ask), *_guarded(ask), *((FEES,) if ran else ()))
+
+
+def flagged(reading: Reading, *flags: str) -> Reading:
+    """With these flags, each once."""
+    return replace(reading, flags=tuple(dict.fromkeys((*reading.flags, *flags)))) if flags else reading
+
+
+def _guarded(ask: Ask) -> tuple[str, ...]:
+    return (GUARDED,) if ask.guarded else ()
+
+
+def _ran(block: Fields | None) -> bool:
+    return ((block or {}).get("toolUse") or {}).get("type") == _HOSTED
+
+
+def _invoked(ask: Ask, found: Fields) -> str | None:
+    """The model that a prompt router has chosen, by AWS's trace; else the URL's."""
+    named = ((found.get("trace") or {}).get("promptRouter") or {}).get("invokedModelId")
+    told = _INVOKED.fullmatch(named or "") if hides_model(ask.model) else None
+    return told[1] if told else ask.model
 
 
 def counted(reading: Reading, aws: Usage, ask: Ask) -> Reading:
@@ -116,11 +159,14 @@ class InvokeDocument:
 
     def reading(self) -> Reading:
         """What the head told."""
-        return tiered(counted(self._body.reading(), self._aws, self._ask), self._served)
+        return self._whole(self._body.reading())
 
     def close(self) -> Reading:
         """The whole."""
-        return tiered(counted(self._body.close(), self._aws, self._ask), self._served)
+        return self._whole(self._body.close())
+
+    def _whole(self, read: Reading) -> Reading:
+        return flagged(tiered(counted(read, self._aws, self._ask), self._served), *_guarded(self._ask))
 
 
 class _Frames(ABC):
@@ -128,7 +174,7 @@ class _Frames(ABC):
 
     def __init__(self, headers: Headers, ask: Ask) -> None:
         self.ask = ask
-        self.current = replace(from_headers(headers), model=ask.model)
+        self.current = replace(from_headers(headers), model=ask.model, flags=_guarded(ask))
         self.output_bytes = 0
         self._frames = FrameReader()
         self._failed = False
@@ -187,6 +233,8 @@ class ConverseStream(_Frames):
             self.current = converse_answer(self.current, CONVERSE_ANSWER.read(payload), self.ask)
         elif kind == "contentBlockDelta":
             self.output_bytes += text_bytes(tightened(payload), _TEXTS)
+        elif kind == "contentBlockStart" and _ran(_STARTED.read(payload).get("start")):
+            self.flag(FEES)
 
 
 class InvokeStream(_Frames):

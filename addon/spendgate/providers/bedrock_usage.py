@@ -21,10 +21,15 @@ CONVERSE_USAGE: Final = record(
     cacheWriteInputTokens=COUNT,
     cacheDetails=items(record(ttl=TEXT, inputTokens=COUNT)),
 )
+TOOL_USE: Final = record(toolUse=record(type=TEXT))
 CONVERSE_ANSWER: Final = Shape(
-    usage=CONVERSE_USAGE, serviceTier=record(type=TEXT), performanceConfig=record(latency=TEXT)
+    usage=CONVERSE_USAGE,
+    serviceTier=record(type=TEXT),
+    performanceConfig=record(latency=TEXT),
+    trace=record(promptRouter=record(invokedModelId=TEXT)),
+    output=record(message=record(content=items(TOOL_USE))),
 )
-CONVERSE_ANSWER_SCAN: Final = Scanner(CONVERSE_ANSWER, ("usage", "serviceTier", "performanceConfig"))
+CONVERSE_ANSWER_SCAN: Final = Scanner(CONVERSE_ANSWER, ("usage", "serviceTier", "performanceConfig", "trace"))
 METRICS: Final = record(
     inputTokenCount=COUNT,
     outputTokenCount=COUNT,

@@ -113,6 +113,11 @@ def searches(candidates: list[Fields | None], model: str | None) -> int | None:
     if not asked:
         return None
     count = sum([len({query for query in queries if query != ""}) for queries in asked])
+    return billed_searches(count, model)
+
+
+def billed_searches(count: int, model: str | None) -> int:
+    """So many searches of one prompt, as Google bills them."""
     return min(count, 1) if _BY_THE_PROMPT.match(model or "") else count
 
 

@@ -15,7 +15,7 @@ from spendgate.providers.base import BaseDialect
 from spendgate.providers.client import sender
 from spendgate.providers.gemini import TOOLS_BYTES
 from spendgate.providers.gemini_errors import google_cut, google_error, google_refusal
-from spendgate.providers.gemini_usage import price_context, units_of, usage_of
+from spendgate.providers.gemini_usage import billed_searches, price_context, units_of, usage_of
 from spendgate.providers.interface import Answer, Ask, Head, Headers, Notice, Part, Reader, Reading, ResultReader
 from spendgate.providers.jsonscan import Scan, Scanner
 from spendgate.providers.readers import BodyReader
@@ -151,7 +151,7 @@ def _part(usage: Fields, model: str | None, tier: str | None) -> Part:
             {"modality": (row.get("modality") or "").upper(), "tokenCount": row.get("tokens")} for row in rows
         ]
     grounded = [row for row in usage.get("grounding_tool_count") or [] if row and row.get("type") == _SEARCH]
-    searches = sum(row.get("count") or 0 for row in grounded) if grounded else None
+    searches = billed_searches(sum(row.get("count") or 0 for row in grounded), model) if grounded else None
     counts = usage_of(said)
     return Part(
         counts.overlaid(Usage(web_searches=searches)), model, price_context({"serviceTier": tier}),

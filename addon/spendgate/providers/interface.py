@@ -123,6 +123,8 @@ class Ask(Struct, frozen=True):
     """Most billed server-tool calls; 0 where no such tool is offered, None where nothing caps them."""
     loops: bool = False
     """Server tools that make the provider sample again and bill the input again: no finite bound."""
+    guarded: bool = False
+    """A guardrail of the host's looks at it and at its answer, which the host bills by the text."""
     overheard: bool = False
     """Of a WebSocket whose turns may begin without a message: every one is of this `model`, and is asked at the handshake."""
     announces: bool = False

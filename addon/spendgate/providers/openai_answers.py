@@ -31,7 +31,9 @@ RESPONSE_FIELDS: Final = {
     "background": FLAG,
     "service_tier": TEXT,
     "usage": USAGE,
-    "output": items(record(type=TEXT, action=record(type=TEXT), container_id=TEXT)),
+    "output": items(
+        record(type=TEXT, action=record(type=TEXT), container_id=TEXT, environment=record(container_id=TEXT))
+    ),
     "tool_usage": record(web_search=record(num_requests=COUNT), image_gen=IMAGE_USAGE),
     "tools": items(record(type=TEXT, model=TEXT)),
     "copilot_usage": COPILOT_USAGE,

@@ -71,8 +71,10 @@ _REQUEST_SCAN: Final = Scanner(
         "service_tier", "web_search_options", "search_parameters", *_HOSTED, "plugins", "stream_options", "tools", "deferred",
         *NAMING,
     ),
-    # A cache of Gemini's that a request goes on from (`extra_body.google.cached_content`) holds any amount of input.
-    marks=rb'type"\s*:\s*"(image_url|input_audio|file)"|(file_id)"|(audio)"\s*:\s*\{|(cached_?[cC]ontent)"\s*:\s*"',
+    # A cache of Gemini's that a request goes on from (`extra_body.google.cached_content`) holds any amount of input. Films,
+    # documents and recordings by their address are OpenRouter's, Alibaba's, Moonshot's, Z.ai's and Mistral's.
+    marks=rb'type"\s*:\s*"((?:input_)?(?:image|video|audio|document|file)(?:_url)?)"|(file_id)"|(audio)"\s*:\s*\{'
+    rb'|(cached_?[cC]ontent)"\s*:\s*"',
 )  # fmt: skip
 
 _SEARCH_MODELS: Final = re.compile(r"-search(?:-|$)|:online$|(?:^|/)compound(?:-|$)")

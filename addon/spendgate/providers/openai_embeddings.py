@@ -18,7 +18,7 @@ from spendgate.providers.stated import stated_nanos
 from spendgate.usage import Usage
 
 _REQUEST: Final = Shape(model=TEXT)
-_REQUEST_SCAN: Final = Scanner(_REQUEST, ("model",))
+_REQUEST_SCAN: Final = Scanner(_REQUEST, ("model",), marks=rb'((?:image|video|audio|document|file)(?:s|_url)?)"')
 _ANSWER: Final = Shape(model=TEXT, usage=USAGE)
 _ANSWER_SCAN: Final = Scanner(_ANSWER, ("model", "usage"))
 
@@ -31,8 +31,12 @@ class OpenAIEmbeddings(OpenAIDialect):
     request = _REQUEST_SCAN
 
     def asked(self, head: Head, body: bytes, scan: Scan) -> Ask:
-        """The Ask of a request with this scan. Input given as token numbers has at least two bytes a token."""
-        return Ask(model=scan.fields.get("model"), text_bytes=len(body), output_tokens_max=0, **sender(head))
+        """The Ask of a request with this scan. Input given as token numbers has at least two bytes a token; models of other
+        vendors behind hosts of this dialect also take pictures."""
+        opaque = bool(scan.marks)
+        return Ask(
+            model=scan.fields.get("model"), text_bytes=len(body), opaque_input=opaque, output_tokens_max=0, **sender(head)
+        )  # fmt: skip
 
     def events(self, ask: Ask, headers: Headers) -> Reader:
         """Whatever a head says, nothing here streams."""

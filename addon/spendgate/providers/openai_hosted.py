@@ -2,8 +2,9 @@
 
 File searches have a price by the call in genai-prices, web searches too (they are in `Usage`). Images that the image tool has
 made are counted in `tool_usage.image_gen`, in tokens of the tool's own model; older answers leave that out, and are flagged. A
-container of the code interpreter is billed by its size and time, which no answer shows: it is flagged. MCP calls cost their
-tokens alone. Source: facts/wire-formats.md 2.2, 18 (#18).
+container of the code interpreter, or of a shell on OpenAI's side, is billed by its size and time, which no answer shows: it is
+flagged. MCP calls cost their tokens alone. Sources: facts/wire-formats.md 2.2, 18 (#18); openai-python 3.54,
+types/responses/response_function_shell_tool_call.py.
 """
 
 from __future__ import annotations
@@ -38,9 +39,15 @@ def hosted_tools(found: Fields) -> Fees:
     images = (image_part(drawn, _image_model(found)),) if drawn.get("output_tokens") else ()
     searches, pictures = kinds.count("file_search_call"), kinds.count("image_generation_call")
     boxes = {item.get("container_id") for item in output if item.get("type") == "code_interpreter_call"}
-    if not (images or searches or pictures or boxes):
+    shells = {
+        (item.get("environment") or {}).get("container_id") for item in output if item.get("type") == "shell_call"
+    }
+    shells -= {None}  # a shell that the client runs
+    if not (images or searches or pictures or boxes or shells):
         return _NONE
     flags = [f"fee not priced: {len(boxes)} code_interpreter"] if boxes else []
+    if shells:
+        flags.append(f"fee not priced: {len(shells)} shell")
     if pictures and not images:
         flags.append(f"fee not priced: {pictures} image_generation")
     parts = tuple(part for part in images if part is not None)

@@ -50,8 +50,8 @@ REQUEST_SCAN: Final = ToolScanner(
         "previous_response_id", "conversation", "prompt", "reasoning", "multi_agent", "tools", "context_management",
         *NAMING,
     ),
-    marks=rb'type"\s*:\s*"(input_image|input_file|input_audio|computer_screenshot|item_reference|' + _COMPACTS + rb"|"
-    + _BRINGS + rb')"|(file_id)"|' + _REFERENCE,
+    marks=rb'type"\s*:\s*"(input_image|input_file|input_audio|computer_screenshot|image_generation_call|item_reference|'
+    + _COMPACTS + rb"|" + _BRINGS + rb')"|(file_id)"|' + _REFERENCE,
     telling=_BRINGS, key="tools", opening=b"[", tool=_TOOL,
 )  # fmt: skip
 _SHOWN: Final = frozenset({_COMPACTS, *_BRINGS.split(b"|")})

@@ -34,8 +34,9 @@ _STEP_BYTES: Final = 128 * 1024
 _START_BYTES: Final = 257
 _HITS_A_STEP: Final = 64
 
-# How base64 begins of PNG, JPEG, GIF and WebP; of PDF; of MP3, AAC, WAV, Ogg, FLAC, MP4 and WebM. JSON may escape a slash.
-_PICTURE: Final = rb"iVBORw0K|\\?/9j\\?/|R0lGOD|UklGR.{6,9}XRUJQ"
+# How base64 begins of PNG, JPEG, GIF, WebP, HEIC and AVIF; of PDF; of MP3, AAC, WAV, Ogg, FLAC, MP4 and WebM. JSON may escape
+# a slash.
+_PICTURE: Final = rb"iVBORw0K|\\?/9j\\?/|R0lGOD|UklGR.{6,9}XRUJQ|AAAA.{1,3}Z0eXB(?:oZWl|taWYx|hdmlm)"
 _DOCUMENT: Final = rb"JVBERi"
 _SOUND: Final = rb"SUQz|\\?/\\?/[E-Pk-v]|UklGR.{6,9}XQVZF|T2dnUw|ZkxhQ|AAAA.{1,3}Z0eX|GkXfo"
 # One byte first, for which a search is fast; then what base64 and a data URL are made of.
@@ -48,6 +49,8 @@ _NAMED: Final = re.compile(rb'"(?:data|bytes)"\s{0,8}:\s{0,8}\Z')
 _DECLARED: Final = re.compile(
     rb'(?P<picture>image\\?/)|(?P<document>/pdf)|(?P<sound>(?:audio|video)\\?/|"format"\s*:\s*"(?:wav|mp3))'
 )
+_BASE64: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=-_\\"
+"""Both alphabets, and how JSON escapes a slash and the end of a line."""
 _BESIDE_BYTES: Final = 160
 """How far from the data its media type may stand."""
 
@@ -77,7 +80,7 @@ def packed(body: bytes) -> Generator[None, None, Packed]:
             continue
         end = yield from _end(body, hit.end())
         found, kind = end - hit.end(), _kind(body, hit.end(), end)
-        if kind is not None and found >= LEAST_BYTES:
+        if kind is not None and found >= LEAST_BYTES and (yield from _is_base64(body, hit.end(), end)):
             size += found
             tokens += counted(kind, found)
         at = end + 1
@@ -94,6 +97,19 @@ def _kind(body: bytes, start: int, end: int) -> str | None:
         return None
     declared = _DECLARED.search(data["url"] or before + body[end : end + _BESIDE_BYTES])
     return declared.lastgroup if declared else None
+
+
+def _is_base64(body: bytes, start: int, end: int) -> Generator[None, None, bool]:
+    """Whether the string between is base64 throughout, behind what a data URL says of it: text may begin as a picture does."""
+    comma = body.find(b",", start, min(end, start + _START_BYTES))
+    at = start if comma < 0 else comma + 1
+    while at < end:
+        stop = min(end, at + _STEP_BYTES)
+        if body[at:stop].translate(None, _BASE64):
+            return False
+        at = stop
+        yield
+    return True
 
 
 def drawn(asked: int | None) -> int:

@@ -15,7 +15,9 @@ _BYTES_A_SECOND: Final = (1_000, 1_200_000)
 """From speech at 8 kbit/s to 24 bits of two channels at 192 kHz: what a head says beside that is not believed."""
 _HEAD_BYTES: Final = 64 * 1024
 _TAIL_BYTES: Final = 1024 * 1024
-_FILE: Final = re.compile(rb"filename\*?=[^\r\n]{0,1024}\r\n(?:[^\r\n]{1,1024}\r\n)*\r\n", re.IGNORECASE)
+_FILE: Final = re.compile(rb"content-disposition:[^\r\n]{0,512}?filename\*?=", re.IGNORECASE)
+_BLANK: Final = b"\r\n\r\n"
+"""What ends a part's head."""
 _KBITS_1: Final = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 0)
 """Layer III of MPEG 1, by the index in a frame's head (ISO/IEC 11172-3)."""
 _KBITS_2: Final = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160, 0)
@@ -26,7 +28,8 @@ _HERTZ: Final = (44_100, 48_000, 32_000)
 def in_form(body: bytes) -> int:
     """Milliseconds of the recording in a form."""
     found = _FILE.search(body, 0, _HEAD_BYTES)
-    return duration_ms(body, found.end() if found else 0)
+    at = body.find(_BLANK, found.end(), _HEAD_BYTES) if found else -1
+    return duration_ms(body, at + len(_BLANK) if at >= 0 else 0)
 
 
 def duration_ms(body: bytes, start: int = 0) -> int:
