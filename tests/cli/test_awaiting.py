@@ -20,6 +20,7 @@ from spendgate.cli.file_desk import FileDesk
 from spendgate.config.paths import State as StateDirectory
 from spendgate.doctor.interface import Installed, Reached, Trusted
 from spendgate.doctor.known import TOOLS
+from spendgate.service import redirect_units
 from spendgate.stores.anchor import anchor
 from spendgate.stores.system import SystemStore
 
@@ -100,3 +101,20 @@ def test_a_way_by_which_nothing_is_led_says_why(
     assert f"through transparent: no traffic is led to the gate, since {said.not_led}" in " ".join(
         capsys.readouterr().out.split()
     )
+
+
+@pytest.mark.skipif(os.name != "posix", reason="systemd's alone")
+@pytest.mark.usefixtures("certificate")
+@pytest.mark.parametrize("why", [awaiting.INSTALLED, awaiting.ENDED])
+def test_service_status_says_what_mends_it(state: StateDirectory, why: str) -> None:
+    """Also where nothing is waited for any more: what sets the rules knows no more than that the gate has no certificate."""
+    status = pytest.importorskip("spendgate.cli.service_status", exc_type=ImportError)
+    awaiting.ROOT.unlink()
+    report = FileDesk(state.root).status()
+    assert report.said is not None
+    report = replace(report, said=replace(report.said, not_led=why), gates=1)
+    with mock.patch.object(status.client, "asked", lambda *_: report):
+        assert status._waits(f"traffic goes direct: {redirect_units.UNABLE}") == (
+            f"no traffic is led to the gate, since {why}: {awaiting.remedy_of(why)}"
+        )
+        assert status._waits("traffic goes direct: no gate is there") == ""

@@ -55,6 +55,15 @@ def _on_a_mac(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "jobs").mkdir()
 
 
+@pytest.mark.parametrize("name", ["a\nEND_OF_SPENDGATE\nid\n", "\x01.yaml"])
+def test_a_path_that_no_job_can_hold_is_refused(name: str) -> None:
+    """A line of it could end the job's text, and what follows would be root's next command."""
+    with pytest.raises(UsageError, match="cannot stand in a job"):
+        script(Wanted(Path("/x") / name, 8080, Path(PROGRAM)))
+    with pytest.raises(UsageError, match="cannot stand in a job"):
+        script(Wanted(None, 8080, Path("/x") / name))
+
+
 def test_the_script_starts_the_job_once_and_again_where_it_is_another(tmp_path: Path) -> None:
     """As the gate's account, with a policy that this account can read; what is so already is left."""
     mac, file = Mac(tmp_path), tmp_path / "script"

@@ -105,7 +105,7 @@ def unlocked(data: bytes, passphrase: bytes) -> Signer:
 
 
 def is_organizations(root: x509.Certificate) -> bool:
-    """Whether a root is one of `new_root`, by its name: what is shown to people, and decides nothing."""
+    """Whether a root is one of `new_root`, by its name, which whoever writes the file may give it: it makes nothing trusted."""
     names = root.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     return bool(names) and str(names[0].value).startswith(_NAME)
 

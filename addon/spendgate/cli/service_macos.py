@@ -21,7 +21,7 @@ from spendgate.cli.desk import Asking
 from spendgate.cli.file_desk import FileDesk
 from spendgate.cli.output import Format, note, writing
 from spendgate.cli.service_shown import UP, Service, shown
-from spendgate.errors import SpendgateError, StateError
+from spendgate.errors import SpendgateError, StateError, UsageError
 from spendgate.mdm import launchd
 
 LABEL: Final = "spendgate.gate"
@@ -40,9 +40,12 @@ class Wanted:
 
 
 def script(wanted: Wanted) -> str:
-    """All that `install` does, as root."""
+    """All that `install` does, as root. Raises UsageError for a path that cannot stand in it: a line could end the job's text."""
     program = installed_program.program_of(wanted.program)
     policy = None if wanted.policy is None else str(wanted.policy.expanduser().absolute())
+    for path in (*program, policy or ""):
+        if any(ord(letter) < 32 for letter in path):
+            raise UsageError(f"{path!r}: cannot stand in a job of launchd")
     job = launchd.plist(LABEL, program, wanted.port, policy).decode()
     readable = shlex.join(["sudo", "-u", launchd.ACCOUNT, "test", "-r", policy]) if policy else ""
     unread = (

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 from spendgate.cli import awaiting
 from spendgate.cli.desk import Asking
 from spendgate.cli.installing import RUN_INSTEAD
 from spendgate.cli.output import Format
+from spendgate.cli.report import Report
 from spendgate.cli.service_shown import DOWN, Service, shown
 from spendgate.cli.socket_desk import SocketDesk
+from spendgate.cli.transparent import TRANSPARENT
 from spendgate.config import paths
 from spendgate.errors import SpendgateError, StateError
-from spendgate.service import machine
-from spendgate.service.redirect_units import CLERK, REDIRECT
+from spendgate.service import client, machine
+from spendgate.service.redirect_units import CLERK, REDIRECT, UNABLE
 from spendgate.service.unit import UNIT
 
 WAITING = "no gate is there"
@@ -33,6 +36,7 @@ def asked() -> Service:
     if said["LoadState"] == "not-found":
         raise StateError("no service is installed: `spendgate service install --dry-run` shows what would be")
     up = said["ActiveState"] == "active"
+    redirect = _beside(REDIRECT, up=up)
     since = machine.instant(said["ActiveEnterTimestamp" if up else "InactiveEnterTimestamp"])
     last, fault = _last_call() if up else ("", "the gate does not run: see `journalctl --unit spendgate.service`")
     return Service(
@@ -46,11 +50,22 @@ def asked() -> Service:
         running=said["StatusText"] if up else "",  # systemd keeps what one that has ended said last
         ledger=str(paths.SERVICE_DIRECTORY / "ledger.db"),
         last_call=last,
-        redirect=_beside(REDIRECT, up=up),
+        redirect=redirect,
         clerk=_beside(CLERK, up=up),
         fault=fault,
-        waits=f"{awaiting.SAYS}: {awaiting.REMEDY}" if awaiting.waits() else "",
+        waits=_waits(redirect),
     )
+
+
+def _waits(redirect: str) -> str:
+    """By the machine's files, or by the gate's own word where it has no certificate to show."""
+    if awaiting.waits():
+        return f"{awaiting.SAYS}: {awaiting.REMEDY}"
+    why = ""
+    if UNABLE in redirect:
+        with contextlib.suppress(SpendgateError):
+            why = client.asked(Path(paths.SOCKET), "status", {}, Report).not_led(TRANSPARENT)
+    return f"{why}: {awaiting.remedy_of(why)}" if why else ""
 
 
 def _beside(unit: str, *, up: bool) -> str:

@@ -19,11 +19,10 @@ from spendgate.redirect.ruleset import Rules
 from spendgate.redirect.stop_signals import stop_signals
 from spendgate.redirect.table import Table
 from spendgate.service.notify import Manager
-from spendgate.service.redirect_units import CAPTURING, DIRECT, HELD
+from spendgate.service.redirect_units import CAPTURING, DIRECT, HELD, UNABLE
 
 WAITING = "no gate is there"
 SILENT = "the gate does not answer"
-UNABLE = "the gate has no certificate to show"
 
 
 def keep_rules(rules: Rules, gate: int, place: Path, manager: Manager) -> int:

@@ -25,6 +25,8 @@ CAPTURING: Final = "traffic is led to the gate"
 """What the first one says of itself where all is well; anything else begins with one of the two below, and says why."""
 DIRECT: Final = "traffic goes direct"
 HELD: Final = "calls to providers are refused"
+UNABLE: Final = "the gate has no certificate to show"
+"""One of its reasons."""
 
 
 def redirect_unit(mark: str, command: str, group: str, backoff: str) -> str:

@@ -20,9 +20,12 @@ if (Test-Path -LiteralPath $python) {
     & $python @words
     if ($LASTEXITCODE -ne 0) { exit $LASTEXITCODE }
 }
-elseif ($null -ne (Get-Service -Name 'spendgate' -ErrorAction SilentlyContinue)) { # its program was taken away by somebody else
-    & (Join-Path $env:SystemRoot 'System32\sc.exe') delete spendgate
-    if ($LASTEXITCODE -ne 0) { exit $LASTEXITCODE }
+else { # its program was taken away by somebody else; a service that starts another one stays
+    $left = Get-CimInstance -ClassName Win32_Service -Filter "Name='spendgate'"
+    if ($null -ne $left -and $left.PathName.Contains($python)) {
+        & (Join-Path $env:SystemRoot 'System32\sc.exe') delete spendgate
+        if ($LASTEXITCODE -ne 0) { exit $LASTEXITCODE }
+    }
 }
 foreach ($folder in @($program, "$program.new", "$program.old")) {
     if (Test-Path -LiteralPath $folder) { Remove-Item -LiteralPath $folder -Recurse -Force }
