@@ -48,7 +48,6 @@ def test_the_exit_status_is_the_commands(tmp_path: Path, command: tuple[str, ...
     assert answer.exit_code == status, f"{answer.output}\n{answer.exception!r}"
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
 def test_a_command_that_goes_by_no_proxy_is_told(tmp_path: Path) -> None:
     """Its bill would else promise that nothing was spent; one that came to the gate, for whatever, has no such line."""
     silent = executed(tmp_path, sys.executable, "-c", "")
@@ -57,6 +56,20 @@ def test_a_command_that_goes_by_no_proxy_is_told(tmp_path: Path) -> None:
     assert "no connection came" not in executed(tmp_path, sys.executable, "-c", asks).stderr
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX alone has such a limit")
+def test_the_command_keeps_its_limit_of_open_files(tmp_path: Path) -> None:
+    """The gate raises its own; a program that uses `select(2)` cannot do with more."""
+    product = f"{sys.executable} -m spendgate exec --state {tmp_path / 'state'}"
+    ended = subprocess.run(
+        ["sh", "-c", f"ulimit -Sn 777; exec {product} -- sh -c 'ulimit -Sn'"],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert (ended.stdout, ended.returncode) == ("777\n", 0)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
 def test_a_bill_that_cannot_be_written_does_not_hide_the_exit_status(tmp_path: Path) -> None:
     """Nor does what the interpreter then does at its end."""
     product = [sys.executable, "-m", "spendgate", "exec", "--state", str(tmp_path / "state")]

@@ -8,6 +8,7 @@ import errno
 import os
 import shutil
 import signal
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 
 from spendgate.capture.stopping import stopping
@@ -24,14 +25,25 @@ class CouldNotRun(Exception):
         self.status = _COULD_NOT_RUN.get(type(cause), 126)
 
 
-async def run_child(command: Sequence[str], variables: Mapping[str, str]) -> int:
-    """Run `command`; its exit status, or 128 + signal number where a signal ended it. Raises CouldNotRun.
+def files_allowed() -> int | None:
+    """How many files this process, and what it starts, may open (`RLIMIT_NOFILE`, soft); None where there is no such limit."""
+    if sys.platform == "win32":
+        return None
+    import resource  # noqa: PLC0415 - POSIX alone has it
+
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
+async def run_child(command: Sequence[str], variables: Mapping[str, str], files: int | None = None) -> int:
+    """Run `command`; its exit status, or 128 + signal number where a signal ended it. Raises CouldNotRun. `files`: as
+    `files_allowed` said before a gate raised it for itself, since programs that use `select(2)` cannot do with more.
 
     Ctrl-C reaches the child by itself, since it stays in the terminal's foreground group: this process only must not die
     of it. What is sent to this process alone is passed on.
     """
     if os.name == "posix":
-        process = await _started(command, variables)
+        with _allowing(files):
+            process = await _started(command, variables)
         with _passing_signals_to(process):
             status = await process.wait()
         return 128 - status if status < 0 else status
@@ -39,6 +51,23 @@ async def run_child(command: Sequence[str], variables: Mapping[str, str]) -> int
         asyncio.Event()
     ):  # Windows: Ctrl-C and Ctrl-Break reach the child by themselves, and nothing else is sent
         return await (await _started(command, variables)).wait()
+
+
+@contextlib.contextmanager
+def _allowing(files: int | None) -> Iterator[None]:
+    """What is started inside may open so many files."""
+    now = files_allowed()
+    if files is None or now is None or sys.platform == "win32":
+        yield
+        return
+    import resource  # noqa: PLC0415 - POSIX alone has it
+
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (now, hard))
 
 
 async def _started(command: Sequence[str], variables: Mapping[str, str]) -> asyncio.subprocess.Process:

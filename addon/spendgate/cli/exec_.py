@@ -14,7 +14,7 @@ import typer
 
 from spendgate.cli import in_force
 from spendgate.cli.bill import bill
-from spendgate.cli.child import CouldNotRun, run_child
+from spendgate.cli.child import CouldNotRun, files_allowed, run_child
 from spendgate.cli.environment import surroundings
 from spendgate.cli.options import PolicyOption, SetOption, StateOption, refuse_passwords
 from spendgate.cli.output import inert, note
@@ -61,6 +61,7 @@ async def _run(command: list[str], policy: Path | None, state: paths.State, sets
     from spendgate.cli.serving import serving  # noqa: PLC0415 - loads the proxy
 
     mode, auth = way_out(os.environ)
+    files = files_allowed()
     ended: int | None = None
     try:
         # A file that somebody else still writes there must not end the command's run as a fault.
@@ -79,7 +80,7 @@ async def _run(command: list[str], policy: Path | None, state: paths.State, sets
                         note(f"a gate runs here under {inert(gate.source)}; {by}")
                 for text in child.notes:
                     note(text)
-                ended, ran = await _ran(command, child.variables)
+                ended, ran = await _ran(command, child.variables, files)
             if ran:
                 bill(state.ledger, running.gate_id)
                 if not running.visited():
@@ -93,10 +94,10 @@ async def _run(command: list[str], policy: Path | None, state: paths.State, sets
     return ended
 
 
-async def _ran(command: list[str], variables: Mapping[str, str]) -> tuple[int, bool]:
+async def _ran(command: list[str], variables: Mapping[str, str], files: int | None) -> tuple[int, bool]:
     """Its exit status, and whether it ran at all."""
     try:
-        return await run_child(command, variables), True
+        return await run_child(command, variables, files), True
     except CouldNotRun as fault:
         note(str(fault))
         return fault.status, False

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 from spendgate.audit_words import AuditWord
 from spendgate.capture.meter import Meter
@@ -24,6 +25,8 @@ from spendgate.gate.purging import Purging
 from spendgate.notices import not_done
 from spendgate.providers.registry import Registry
 
+AGAIN_S: Final = 10
+
 
 @asynccontextmanager
 async def following(
@@ -31,7 +34,6 @@ async def following(
 ) -> AsyncIterator[None]:
     """Follow them inside, and let the threads `beside` the gate follow them, too."""
     stop = asyncio.Event()
-    tasks = [asyncio.create_task(_follow_prices(house, gate))]
     swapping = asyncio.Lock()  # a policy and a grant that come at once: the one that is swapped in last has both
 
     async def changed(found: policies.InForce) -> None:
@@ -48,12 +50,15 @@ async def following(
                 each.follow(gate.policy)  # a share of a limit is one of the raised limit
             granting.tell(gate.policy)
 
-    tasks.append(asyncio.create_task(follow(granting, granted)))
-    tasks.append(asyncio.create_task(certified.follow(house, gate)))
-    tasks.append(asyncio.create_task(renewing.follow(house, gate)))
-
+    runs: list[tuple[str, Callable[[], Awaitable[None]]]] = [
+        ("following the price list", lambda: _follow_prices(house, gate)),
+        ("following grants", lambda: follow(granting, granted)),
+        ("following certificates", lambda: certified.follow(house, gate)),
+        ("renewing certificates", lambda: renewing.follow(house, gate)),
+    ]
     if (follower := _follower(house)) is not None:
-        tasks.append(asyncio.create_task(follower.run(changed, stop)))
+        runs.append(("following the policy", lambda: follower.run(changed, stop)))
+    tasks = [asyncio.create_task(_lasting(what, run)) for what, run in runs]
     try:
         yield
     finally:
@@ -61,6 +66,19 @@ async def following(
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _lasting(what: str, run: Callable[[], Awaitable[None]]) -> None:
+    """Run it for as long as the gate runs. A fault that nobody foresaw is said, and it begins anew: ended in silence, nothing
+    that changes would take force until a restart."""
+    while True:
+        try:
+            await run()
+        except Exception as fault:  # noqa: BLE001 - the boundary of a task that nobody awaits; its text may quote a file
+            note(f"{what} failed ({type(fault).__name__}), and begins anew in {AGAIN_S} s")
+            await asyncio.sleep(AGAIN_S)
+        else:
+            return
 
 
 def _follower(house: House) -> policies.Watch | Poll | None:
