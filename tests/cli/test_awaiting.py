@@ -15,7 +15,7 @@ from cli.kit import NOW_MS
 from spendgate.capture.ca import create
 from spendgate.capture.coverage import Gap
 from spendgate.capture.organization import new_root
-from spendgate.cli import alive, awaiting, doctor_checks, examining, status_shown
+from spendgate.cli import alive, awaiting, doctor_checks, examining, not_led, status_shown
 from spendgate.cli.file_desk import FileDesk
 from spendgate.config.paths import State as StateDirectory
 from spendgate.doctor.interface import Installed, Reached, Trusted
@@ -106,15 +106,14 @@ def test_a_way_by_which_nothing_is_led_says_why(
 @pytest.mark.skipif(os.name != "posix", reason="systemd's alone")
 @pytest.mark.usefixtures("certificate")
 @pytest.mark.parametrize("why", [awaiting.INSTALLED, awaiting.ENDED])
-def test_service_status_says_what_mends_it(state: StateDirectory, why: str) -> None:
+def test_service_status_and_install_say_what_mends_it(state: StateDirectory, why: str) -> None:
     """Also where nothing is waited for any more: what sets the rules knows no more than that the gate has no certificate."""
-    status = pytest.importorskip("spendgate.cli.service_status", exc_type=ImportError)
     awaiting.ROOT.unlink()
     report = FileDesk(state.root).status()
     assert report.said is not None
     report = replace(report, said=replace(report.said, not_led=why), gates=1)
-    with mock.patch.object(status.client, "asked", lambda *_: report):
-        assert status._waits(f"traffic goes direct: {redirect_units.UNABLE}") == (
+    with mock.patch.object(not_led.client, "asked", lambda *_: report):
+        assert not_led.said(f"traffic goes direct: {redirect_units.UNABLE}") == (
             f"no traffic is led to the gate, since {why}: {awaiting.remedy_of(why)}"
         )
-        assert status._waits("traffic goes direct: no gate is there") == ""
+        assert not_led.said("traffic goes direct: no gate is there") == ""

@@ -314,7 +314,7 @@ def test_status_is_of_now(up: bool, beside: str, gate: str, clerk: str, monkeypa
 
     monkeypatch.setattr(machine, "unit_said", said)
     monkeypatch.setattr(status, "_last_call", lambda: ("none yet", ""))
-    monkeypatch.setattr(status.awaiting, "waits", lambda: False)
+    monkeypatch.setattr(status.not_led, "said", lambda _: "")
     found = status.asked()
     assert (found.running, found.clerk) == (gate, clerk)
 

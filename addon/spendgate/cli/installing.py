@@ -9,13 +9,14 @@ from pathlib import Path, PurePosixPath
 import typer
 
 import spendgate
-from spendgate.cli import awaiting, installed_policy, installed_program, removing
+from spendgate.cli import installed_policy, installed_program, not_led, removing
 from spendgate.cli.output import note, writing
 from spendgate.config import paths
 from spendgate.config.credentials import UPSTREAM_AUTH
 from spendgate.errors import StateError, UsageError
 from spendgate.redirect.privileges import check_readable, gate_account
 from spendgate.service import machine
+from spendgate.service.redirect_units import REDIRECT
 from spendgate.service.unit import MARK, UNIT, Description, File, files, folders, made_by, units
 
 RUN_INSTEAD = "start `spendgate run --state DIR --policy FILE` from whatever starts programs there"
@@ -106,8 +107,8 @@ def install(wanted: Wanted) -> None:
     for name in reversed(units(about)):
         _start(name, changed=changed[name] or updated)
     note(goes_by)
-    if awaiting.waits():
-        note(f"WARNING {awaiting.SAYS}: {awaiting.REMEDY}")
+    if why := not_led.said(machine.unit_said(REDIRECT)["StatusText"]):
+        note(f"WARNING {why}")
 
 
 def _elsewhere(wanted: Wanted) -> Description:

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 
-from spendgate.cli import awaiting
+from spendgate.cli import not_led
 from spendgate.cli.desk import Asking
 from spendgate.cli.installing import RUN_INSTEAD
 from spendgate.cli.output import Format
-from spendgate.cli.report import Report
 from spendgate.cli.service_shown import DOWN, Service, shown
 from spendgate.cli.socket_desk import SocketDesk
-from spendgate.cli.transparent import TRANSPARENT
 from spendgate.config import paths
 from spendgate.errors import SpendgateError, StateError
-from spendgate.service import client, machine
-from spendgate.service.redirect_units import CLERK, REDIRECT, UNABLE
+from spendgate.service import machine
+from spendgate.service.redirect_units import CLERK, REDIRECT
 from spendgate.service.unit import UNIT
 
 WAITING = "no gate is there"
@@ -53,19 +50,8 @@ def asked() -> Service:
         redirect=redirect,
         clerk=_beside(CLERK, up=up),
         fault=fault,
-        waits=_waits(redirect),
+        waits=not_led.said(redirect),
     )
-
-
-def _waits(redirect: str) -> str:
-    """By the machine's files, or by the gate's own word where it has no certificate to show."""
-    if awaiting.waits():
-        return f"{awaiting.SAYS}: {awaiting.REMEDY}"
-    why = ""
-    if UNABLE in redirect:
-        with contextlib.suppress(SpendgateError):
-            why = client.asked(Path(paths.SOCKET), "status", {}, Report).not_led(TRANSPARENT)
-    return f"{why}: {awaiting.remedy_of(why)}" if why else ""
 
 
 def _beside(unit: str, *, up: bool) -> str:
