@@ -86,6 +86,7 @@ def test_what_is_installed_is_verified_and_goes_again(out, tmp_path, system):
 
 
 STORE = f"""
+rm -rf /var/lib/spendgate
 rm -f {JAVA_HOOK}
 update-ca-certificates --fresh >fresh.log 2>&1
 printf '#!/bin/sh\\ncat >>"%s/told"\\n' "$PWD" >{JAVA_HOOK}

@@ -331,13 +331,13 @@ def test_count_tokens_is_free() -> None:
 def test_a_prefix_decides_the_price_and_a_hidden_model_has_none() -> None:
     book = PriceBook()
     names = ("global.anthropic.claude-opus-5", "us.anthropic.claude-opus-5", "anthropic.claude-opus-5")
-    found = [book._find("aws", name) for name in names]
+    found = [book._models.find("aws", name) for name in names]
     assert [each[1].id for each in found if each] == [
         "global.anthropic.claude-opus-5",
         "regional.anthropic.claude-opus-5",
         "regional.anthropic.claude-opus-5",
     ]
-    assert book._find("aws", "arn:aws:bedrock:us-east-1:1:application-inference-profile/otnfa2") is None
+    assert book._models.find("aws", "arn:aws:bedrock:us-east-1:1:application-inference-profile/otnfa2") is None
 
 
 @pytest.mark.parametrize(

@@ -157,10 +157,10 @@ def test_its_prices_are_those_of_the_public_list(provider: str, model: str) -> N
 
 
 def test_it_knows_nothing_of_the_explainer() -> None:
-    """It imports nouns, the words of the taxonomy and the ledger's writing side, and nothing else of the product."""
+    """It imports nouns, the words of the taxonomy, the ledger's writing side and its trail's, and nothing else of the product."""
     allowed = {
         "spendgate.statement", "spendgate.usage", "spendgate.money", "spendgate.audit_words", "spendgate.reconcile.result",
-        "spendgate.ledger", "spendgate.ledger.audit_log", "spendgate.ledger.interface",
+        "spendgate.ledger", "spendgate.ledger.audit_log", "spendgate.ledger.interface", "spendgate.redirect.lapses",
     }  # fmt: skip
     found = {
         node.module

@@ -12,7 +12,7 @@ import logging
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from mitmproxy import connection, ctx, options
@@ -102,17 +102,18 @@ class Server(proxyserver.Proxyserver):
     async def close(self) -> None:
         """Stops listening and ends what is open, so that each call is settled. Bounded by `FAREWELL_S`."""
         self.closing = True
-        with _unsaid():
-            await self.servers.update([])
-        for handler in list(self.connections.values()):
-            if (io := handler.transports.get(handler.client)) and io.handler:
-                io.handler.cancel("the gate stops")
-        if self.connections:
-            self._emptied.clear()
-            try:
-                await asyncio.wait_for(self._emptied.wait(), FAREWELL_S)
-            except TimeoutError:
-                pass  # what has not ended by now is an orphan, which the next gate resolves
+        try:
+            with _unsaid():
+                await self.servers.update([])
+            for handler in list(self.connections.values()):
+                if (io := handler.transports.get(handler.client)) and io.handler:
+                    io.handler.cancel("the gate stops")
+            if self.connections:
+                self._emptied.clear()
+                with suppress(TimeoutError):  # what has not ended by now is an orphan, which the next gate resolves
+                    await asyncio.wait_for(self._emptied.wait(), FAREWELL_S)
+        finally:
+            self.closing = False
 
     @contextmanager
     def register_connection(
