@@ -16,6 +16,8 @@ mitmproxy is pinned to its minor version; tests/capture/test_stream.py fails whe
 
 from __future__ import annotations
 
+from typing import Final
+
 from mitmproxy import ctx, flow
 from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.layers.http import (
@@ -44,15 +46,18 @@ from spendgate.capture.request_stream import RequestStream
 from spendgate.capture.socket_layer import MeteredWebsocketLayer
 from spendgate.capture.tap import Tap
 
+_HEADS: Final = (RequestHeaders, ResponseHeaders)
+_ON_HEADS: Final = HttpRequestHeadersHook | HttpResponseHeadersHook
+
 
 class MeteredHttpStream(RequestStream):
     """mitmproxy's HTTP stream with `sent`, an early answer, a first message and `cut`."""
 
     def handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
-        if isinstance(event, RequestHeaders | ResponseHeaders) and isinstance(addons := ctx.master.addons, Dispatch):
+        if type(event) in _HEADS and isinstance(addons := ctx.master.addons, Dispatch):
             # Run here, the hooks on a head need not go up and down through every layer. `response` must: on its way up all
             # that was received is sent, before the call is settled.
-            return answering(super().handle_event, event, addons, HttpRequestHeadersHook | HttpResponseHeadersHook)
+            return answering(super().handle_event, event, addons, _ON_HEADS)
         return super().handle_event(event)
 
     def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
