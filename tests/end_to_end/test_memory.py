@@ -38,7 +38,8 @@ def test_twenty_thousand_calls_leave_memory_flat(provider: Provider, folder: Pat
         warm = _resident(gate)
         asyncio.run(_calls(gate, CALLS))
         grown = _resident(gate) - warm
-        settled = until(lambda: rows if len(rows := calls(gate.state)) == WARM_CALLS + CALLS else None)
+        until(lambda: len(calls(gate.state)) == WARM_CALLS + CALLS)
+        settled = gate.ended()
     print(f"resident {warm >> 20} MiB after {WARM_CALLS} calls, {grown / 2**20:+.1f} MiB after {CALLS} more")
     assert {row["state"] for row in settled} == {"settled"}
     assert grown < GROWTH_BYTES_MAX_FULL
