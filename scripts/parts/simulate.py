@@ -31,7 +31,7 @@ from spendgate.estimate import KindKeys, Sizes
 from spendgate.gate.model_prices import rates_unknown
 from spendgate.policy import UnknownModel
 from spendgate.price_cards import Rates
-from spendgate.providers.interface import Ask
+from spendgate.providers.ask import Ask
 from spendgate.standing import KindStanding, Scope, Size, Standing
 from spendgate.usage import Usage
 

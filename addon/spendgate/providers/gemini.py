@@ -13,6 +13,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from spendgate.errors import WireError
+from spendgate.providers.ask import Ask
 from spendgate.providers.base import BaseDialect, asked_also, weighed
 from spendgate.providers.boundaries import Boundaries
 from spendgate.providers.client import sender
@@ -29,10 +30,11 @@ from spendgate.providers.gemini_usage import (
     units_of,
     usage_of,
 )
-from spendgate.providers.interface import Answer, Ask, Head, Headers, Notice, Part, Reader, Reading
+from spendgate.providers.interface import Answer, Head, Headers, Notice, Reader
 from spendgate.providers.jsonarray import BetweenElements, Elements
 from spendgate.providers.jsonscan import ESCAPED, Scan, Scanner
 from spendgate.providers.readers import BodyReader, FreeReader, is_events, is_open
+from spendgate.providers.reading import Part, Reading
 from spendgate.providers.repeated import names_at
 from spendgate.providers.shapes import (
     FACTOR,

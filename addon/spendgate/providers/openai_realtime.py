@@ -16,14 +16,16 @@ from urllib.parse import parse_qs
 
 from msgspec.structs import replace
 
+from spendgate.providers.ask import Ask
 from spendgate.providers.base import OpenAIDialect
 from spendgate.providers.client import sender
-from spendgate.providers.interface import Ask, Head, Headers, Notice, Part, Reader, Reading, Result
+from spendgate.providers.interface import Head, Headers, Notice, Reader
 from spendgate.providers.jsonscan import Scan, Scanner
 from spendgate.providers.openai_audio import USAGE as HEARD_USAGE
 from spendgate.providers.openai_audio import audio_part
 from spendgate.providers.openai_realtime_asked import COMMIT, CREATE, UPDATES, Said, said
 from spendgate.providers.readers import FreeReader
+from spendgate.providers.reading import Part, Reading, Result
 from spendgate.providers.refusals import openai_error_frame
 from spendgate.providers.shapes import COUNT, TEXT, Fields, Shape, record
 from spendgate.providers.socket_interface import Heard
