@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from spendgate.providers.ask import Ask
 from spendgate.providers.base import BaseDialect
 from spendgate.providers.client import sender
-from spendgate.providers.gemini import TOOLS_BYTES
+from spendgate.providers.gemini_asked import TOOLS_BYTES
 from spendgate.providers.gemini_errors import google_cut, google_error, google_refusal
 from spendgate.providers.gemini_usage import billed_searches, price_context, units_of, usage_of
 from spendgate.providers.interface import Answer, Head, Headers, Notice, Reader, ResultReader
