@@ -21,7 +21,7 @@ from spendgate.providers.dialects import DIALECTS
 from spendgate.providers.headers import CaseInsensitive
 from spendgate.providers.interface import Head
 from spendgate.providers.jsonscan import at_once
-from spendgate.providers.openai_realtime import MESSAGE_BYTES_MAX
+from spendgate.providers.openai_realtime_session import MESSAGE_BYTES_MAX
 from spendgate.providers.reading import Result
 from spendgate.providers.socket_interface import Heard, OverheardDialect
 
