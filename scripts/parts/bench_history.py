@@ -30,7 +30,7 @@ from spendgate.providers.interface import Kind, Route
 from spendgate.providers.reading import Part, Reading
 from spendgate.providers.unfinished import estimate_usage
 from spendgate.replay import report
-from spendgate.replay.engine import replay
+from spendgate.replay.run import replay
 from spendgate.standing import Size
 from spendgate.usage import Usage
 

@@ -26,7 +26,7 @@ from spendgate.ledger.check import beside, check
 from spendgate.ledger.grants import GrantBook
 from spendgate.ledger.queries import Reader
 from spendgate.minisign_secret import SecretKey
-from spendgate.replay.engine import replay
+from spendgate.replay.run import replay
 
 KEY = SecretKey.new(bytes(range(40)))
 TEXT = f"""\

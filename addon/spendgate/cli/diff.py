@@ -28,8 +28,8 @@ from spendgate.policy import Policy
 from spendgate.price_change import PriceChange
 from spendgate.pricing import PriceBook, UnknownPrice
 from spendgate.replay import report
-from spendgate.replay.engine import replay
 from spendgate.replay.outcome import Outcome
+from spendgate.replay.run import replay
 from spendgate.review.changes import Change, Effect
 from spendgate.review.diff import diff
 from spendgate.window import local_date, zone_of

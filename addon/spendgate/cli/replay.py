@@ -20,8 +20,8 @@ from spendgate.config.known import KNOWN
 from spendgate.ledger.queries import Reader
 from spendgate.policy import Policy
 from spendgate.replay import report
-from spendgate.replay.engine import replay as run_again
 from spendgate.replay.outcome import KEPT_MAX, Outcome
+from spendgate.replay.run import replay as run_again
 from spendgate.window import zone_of
 
 FileArgument = Annotated[

@@ -13,16 +13,12 @@ by the size of its last try then (`tries`).
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from heapq import heappop, heappush
 from itertools import count
 from math import ceil
-from typing import Final
 
 from spendgate.admission import Refuse, Wait, decide, who_refuses
-from spendgate.alerts.measured import looks_back_to
 from spendgate.ledger.history import Step
 from spendgate.policy import Policy
 from spendgate.pricing import PriceBook
@@ -35,14 +31,12 @@ from spendgate.replay.past_terms import KnownPast, PastTerms
 from spendgate.replay.replayed import FOR_EVER_MS, Replayed, sized, sizes_of
 from spendgate.replay.repricing import ADJUSTED, Repricing, resized
 from spendgate.replay.telling import Heard, Telling
+from spendgate.replay.uncollected import uncollected
 from spendgate.replay.untaught import Untaught
 from spendgate.selector import PERSONAL
 from spendgate.standing import Size
-from spendgate.window import DAY_MS
 
 _ENDS, _LOOKS = 0, 1
-_AT_ONCE_MS: Final = DAY_MS
-"""So long before the time asked about calls are looked for that may still run then, for rates of calls at once."""
 
 
 class Replay:
@@ -68,7 +62,7 @@ class Replay:
 
     def run(self, steps: Iterable[Step]) -> Outcome:
         """Take every call, then let what still runs end."""
-        with _uncollected():
+        with uncollected():
             for step in steps:
                 self.take(step)
             self._until(FOR_EVER_MS)
@@ -257,30 +251,3 @@ class Replay:
         if step.estimate_nanos is not None:
             call.expected_nanos = ceil(step.estimate_nanos * found.size_factor)
         self.outcome.unpriced += found.unknown and step.arrived_ms >= self._since_ms
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Without Python's search for cycles, a fifth of the time: what a call was made of is let go when it has ended, without that,
-    and what stays is bounded by the windows that run."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
-
-
-Steps = Callable[[int], Iterable[Step]]
-"""Every step booked from this instant on."""
-
-
-def replay(policy: Policy, since_ms: int, steps: Steps, prices: PriceBook | None = None) -> Outcome:
-    """Run the history since `since_ms` through `policy`, its windows filled with what came before. `prices` as in `Replay`."""
-    found = [starts for draw, _ in policy.draws for _, _, starts in draw.counted_since(since_ms)]
-    found.append(looks_back_to(policy, since_ms))
-    for limits in (draw.rate for draw in policy.rate_draws):
-        if limits is not None:
-            found.append(since_ms - max(limits.longest_ms, 0 if limits.parallel is None else _AT_ONCE_MS))
-    return Replay(policy, since_ms, prices).run(steps(max(0, min(found))))
