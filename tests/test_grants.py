@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import asdict, replace
 
+from spendgate.answerers import facts_of
 from spendgate.config.policy_file import parse_policy
 from spendgate.fitting import scopes
 from spendgate.grant_texts import COMMENT, GRANT, Ask, Grant, SignedGrant
-from spendgate.grants import Place, Taken, Why, counts, facts_of, judge, most_at_once, raised
+from spendgate.grants import Place, Taken, Why, counts, judge, most_at_once, raised
 from spendgate.limits import Claim, limit
 from spendgate.minisign import Signature
 from spendgate.minisign_secret import SecretKey

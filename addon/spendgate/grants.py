@@ -20,14 +20,15 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Final
 
+from spendgate.answerers import facts_of, still_listed
 from spendgate.approvers import Approver
 from spendgate.budget import Budget
 from spendgate.exceptions import Granted
 from spendgate.grant_texts import Grant, SignedGrant
 from spendgate.minisign import PublicKey, Signature
 from spendgate.money import short_dollars
-from spendgate.policy import Policy, today_in
-from spendgate.selector import Facts, exactly
+from spendgate.policy import Policy
+from spendgate.selector import exactly
 from spendgate.window import shown_in
 
 SKEW_MS: Final = 10 * 60_000
@@ -107,7 +108,7 @@ def counts(signed: SignedGrant, policy: Policy, place: Place, earlier: Sequence[
     """Whether the policy lets a grant count that was taken in after `earlier`; None: it does. Its own time is not looked at."""
     grant = signed.grant
     approvers = [each for each in policy.approvers if each.person == grant.approver]
-    if not approvers or not _still_listed(policy, grant.approver, now_ms):
+    if not approvers or not still_listed(policy, grant.approver, now_ms):
         return Refusal(Why.APPROVER, f"the policy in force names no approver {grant.approver}")
     approvers = [each for each in approvers if _signed_by(each, signed)]
     if not approvers:
@@ -148,11 +149,6 @@ def _answered(grant: Grant, policy: Policy, earlier: Sequence[Taken], now_ms: in
                 f" have {grant.person} ask again",
             )
     return None
-
-
-def _still_listed(policy: Policy, person: str, now_ms: int) -> bool:
-    listed = policy.roster.listed(person)
-    return listed is not None and (listed.until is None or today_in(policy, now_ms) <= listed.until)
 
 
 def authentic(signed: SignedGrant, policy: Policy) -> bool:
@@ -203,42 +199,6 @@ def most_at_once(grant: Grant, earlier: Sequence[Taken]) -> int:
     ]
     beside = [(start, end, nanos) for start, end, nanos in beside if start < min(end, grant.until_ms)]
     return max((sum(n for s, e, n in beside if s <= at < e) for at, _, _ in beside), default=0)
-
-
-def answering_team(policy: Policy, budget: Budget, team: tuple[str, ...]) -> tuple[str, ...]:
-    """Whose budget it is, with the teams above: the one team that it is about, else the person's where it is theirs."""
-    named = budget.match.texts("team")
-    if len(named) == 1 and named[0] in policy.roster.team_by_name:
-        return policy.roster.team_by_name[named[0]].lineage
-    return team if {"person", "team"} & set(budget.per) else ()
-
-
-def owner_of(policy: Policy, team: tuple[str, ...]) -> str:
-    """Who answers for a team, given with those above it: the nearest owner, else the file's."""
-    named = policy.roster.team_by_name
-    return next((owner for name in team if name in named and (owner := named[name].owner)), policy.owner)
-
-
-def may_approve(policy: Policy, person: str, machine: str, values: dict[str, str], now_ms: int) -> tuple[Approver, ...]:
-    """The approvers whose grants to this person on this allowance could count, whatever the amount."""
-    facts = facts_of(policy, person, machine, values, now_ms)
-    return tuple(
-        each
-        for each in policy.approvers
-        if each.person != person
-        and _still_listed(policy, each.person, now_ms)
-        and (not each.reach.clauses or each.reach.fits(facts))
-    )
-
-
-def facts_of(policy: Policy, person: str, machine: str, values: dict[str, str], now_ms: int) -> Facts:
-    """A call of this person's on this allowance, as far as it is known."""
-    who = policy.roster.person_then(person, None, today=today_in(policy, now_ms), machine=machine)
-    groups = tuple(group.name for group in policy.roster.machine_groups(machine))
-    own = {"team": who.team, "group": who.groups, "machine": machine, "machine_group": groups, "person": who.person}
-    model = values.get("model")
-    more = {name: value for name, value in values.items() if name not in own and name != "model"}
-    return Facts.of(model=model, **own, **more)
 
 
 def raised(policy: Policy, taken: Sequence[Taken], place: Place, now_ms: int) -> tuple[Policy, tuple[Taken, ...]]:

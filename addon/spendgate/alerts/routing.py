@@ -7,8 +7,8 @@ from typing import Final, NamedTuple
 
 from spendgate.alert_rules import Severity
 from spendgate.alerts.interface import Alert
+from spendgate.answerers import may_approve, owner_of
 from spendgate.grant_texts import Ask
-from spendgate.grants import may_approve, owner_of
 from spendgate.policy import Policy
 from spendgate.roster import Notify
 

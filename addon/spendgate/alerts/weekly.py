@@ -16,10 +16,10 @@ from typing import Final
 from spendgate import digest_sections, digest_texts
 from spendgate.alerts import routing
 from spendgate.alerts.digesting import gathered
+from spendgate.answerers import owner_of
 from spendgate.digest import Digest, Prices, week_to_tell
 from spendgate.digest_made import digest_of
 from spendgate.errors import SpendgateError
-from spendgate.grants import owner_of
 from spendgate.ledger.interface import AlertRow
 from spendgate.ledger.outbox import Outbox
 from spendgate.ledger.queries import reading

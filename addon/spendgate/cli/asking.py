@@ -11,11 +11,11 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any, Final
 
+from spendgate.answerers import answering_team, owner_of
 from spendgate.budget import Budget, Missing
 from spendgate.cli.moments import moment
 from spendgate.config import paths
 from spendgate.errors import StateError, UsageError
-from spendgate.grants import answering_team, owner_of
 from spendgate.ledger.grants import Asked, Figures, GrantBook, GrantPort
 from spendgate.ledger.messages import figures_said
 from spendgate.money import NANOS_PER_DOLLAR, Money

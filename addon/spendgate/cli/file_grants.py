@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import closing
 
 from spendgate.alerts import routing
+from spendgate.answerers import answering_team, may_approve
 from spendgate.approvers import Approver
 from spendgate.budget import whole_name
 from spendgate.cli import granted, in_force
@@ -31,7 +32,7 @@ from spendgate.cli.reached import reached
 from spendgate.config.paths import SERVICE_DIRECTORY
 from spendgate.errors import StateError, UsageError
 from spendgate.grant_texts import REASON_LENGTH_MAX, Ask, exception_of
-from spendgate.grants import Refusal, Taken, answering_team, may_approve
+from spendgate.grants import Refusal, Taken
 from spendgate.ledger.gates import living
 from spendgate.ledger.grants import Asked
 from spendgate.ledger.messages import ASK

@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from spendgate.alerts import routing
+from spendgate.answerers import answering_team, owner_of
 from spendgate.attribution import Evidence
 from spendgate.cli.moments import iso
 from spendgate.cli.own import Hand, own_person
 from spendgate.config.trust import trusted
-from spendgate.grants import answering_team, owner_of
 from spendgate.ledger.messages import severity
 from spendgate.ledger.mine import Kept, Whose
 from spendgate.ledger.queries import Reader

@@ -21,11 +21,11 @@ from spendgate.admission import Refuse
 from spendgate.alerts.interface import Alert, Charged, Refused
 from spendgate.alerts.measured import looks_back_to
 from spendgate.alerts.rules import Alerts
+from spendgate.answerers import owner_of
 from spendgate.errors import LedgerUnavailable, SpendgateError
 from spendgate.gate.asked import Asked
 from spendgate.gate.findings import Findings
 from spendgate.gate.past import facts_of, scopes_of
-from spendgate.grants import owner_of
 from spendgate.ledger.ended_calls import EndedCall, EndedCalls, EndedSince
 from spendgate.ledger.gates import GateLock
 from spendgate.ledger.interface import AlertRow

@@ -12,8 +12,9 @@ from datetime import UTC, datetime
 from typing import Final
 
 from spendgate.alert_rules import Severity
+from spendgate.answerers import answering_team, may_approve
 from spendgate.grant_texts import Ask, Grant, exception_of
-from spendgate.grants import Place, Refusal, answering_team, may_approve
+from spendgate.grants import Place, Refusal
 from spendgate.ledger.interface import AlertRow
 from spendgate.money import dollars, short_dollars
 from spendgate.policy import Policy, person_then
