@@ -24,7 +24,8 @@ from spendgate.errors import StateError
 from spendgate.ledger import chain, migrations
 from spendgate.ledger import purge as purging
 from spendgate.ledger.audit_log import Line
-from spendgate.ledger.merge import Outcome, Taking, merge
+from spendgate.ledger.merge import merge
+from spendgate.ledger.merge_one import Outcome, Taking
 from spendgate.ledger.merged import journal as merged_journal
 from spendgate.ledger.purge import Purge
 from spendgate.ledger.queries import Reader

@@ -10,7 +10,8 @@ import pytest
 from ledger.kit import NOW, open_ledger
 from spendgate.errors import StateError
 from spendgate.ledger import packed
-from spendgate.ledger.merge import Outcome, merge
+from spendgate.ledger.merge import merge
+from spendgate.ledger.merge_one import Outcome
 from spendgate.ledger.statements import StatementBook
 from spendgate.statement import DAY_MS, Line, Statement
 

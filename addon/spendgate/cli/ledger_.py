@@ -13,7 +13,8 @@ import typer
 from spendgate.cli.options import FormatOption
 from spendgate.cli.output import Column, Format, emit, note
 from spendgate.errors import UsageError
-from spendgate.ledger.merge import Taking, merge
+from spendgate.ledger.merge import merge
+from spendgate.ledger.merge_one import Taking
 from spendgate.ledger.queries import Reader
 
 group = typer.Typer(name="ledger", help="Many ledgers, read as one.", no_args_is_help=True)
