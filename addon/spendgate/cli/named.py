@@ -8,12 +8,12 @@ from typing import Final
 from spendgate.config.prices import least_prices, listed_models
 from spendgate.identity import tools
 from spendgate.pricing import PriceBook
-from spendgate.providers import client
+from spendgate.providers import client_program
 from spendgate.providers.registry import STATING
 from spendgate.providers.registry_data import PROVIDERS
 from spendgate.review.doubts import Known
 
-TOOLS: Final = tools.KNOWN | client.TOOLS
+TOOLS: Final = tools.KNOWN | client_program.TOOLS
 """By their programs, and by what they say of themselves."""
 
 

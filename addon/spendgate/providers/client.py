@@ -15,6 +15,7 @@ from typing import Final, NamedTuple, TypedDict
 
 from spendgate.attribution import BESIDE, Evidence
 from spendgate.providers.ask import Claim
+from spendgate.providers.client_program import UNSAID, tool
 from spendgate.providers.credentials import BEARER, X_API_KEY, keys_of
 from spendgate.providers.interface import Head, Headers
 
@@ -27,65 +28,7 @@ _KEY_PREFIX: Final = re.compile(KEY_PREFIX)
 _CLAUDE_TOKEN: Final = re.compile(r"sk-ant-oat[\w-]*", re.ASCII)
 _CHATGPT_TOKEN: Final = re.compile(r"eyJ[\w-]*\.[\w-]*\.[\w-]*", re.ASCII)
 _OLD_USER_ID: Final = re.compile(r"_session_([0-9a-fA-F-]{36})$")
-
-# By the User-Agent's first product. A tool that is built on an SDK mostly names itself first.
-_AGENTS: Final = {
-    "claude-cli": "claude-code",
-    "claude-code": "claude-code",
-    "opencode": "opencode",
-    "zed": "zed",
-    "cline": "cline",
-    "aider": "aider",
-    "litellm": "litellm",
-    # The AI SDK of Vercel, `ai/6.0.326 ai-sdk/provider-utils/…`; a provider of it used alone begins with `ai-sdk/`.
-    "ai": "ai-sdk",
-    "ai-sdk": "ai-sdk",
-    "qwencode": "qwen-code",
-    "agents": "openai-agents",
-    "pydantic-ai": "pydantic-ai",
-    "langchain-anthropic": "langchain",
-    "langchainjs-openai": "langchain",
-    "factory-cli": "droid",
-    "copilot": "copilot-cli",
-    "curl": "curl",
-    "geminicli": "gemini-cli",
-    "geminicli-tui": "gemini-cli",
-    "antigravity": "antigravity",
-    "google-genai-sdk": "google-genai-sdk",
-    # google-genai 2 and Node's ask for interactions under this name.
-    "gemininextgenapiclient": "google-genai-sdk",
-    "asyncgemininextgenapiclient": "google-genai-sdk",
-    "boto3": "boto3",
-    "openai": "openai-sdk",
-    "asyncopenai": "openai-sdk",
-    "azureopenai": "openai-sdk",
-    "asyncazureopenai": "openai-sdk",
-}
-_LIBRARIES: Final = frozenset(
-    {
-        "ai-sdk",
-        "anthropic-sdk",
-        "boto3",
-        "google-genai-sdk",
-        "langchain",
-        "litellm",
-        "langchain-google-genai",
-        "openai-agents",
-        "openai-sdk",
-        # Kilo's CLI is built on it and goes by its name.
-        "opencode",
-        "pydantic-ai",
-    }
-)
-"""What names itself although an agent was built on it: pi, aider, Copilot CLI and others send no name of their own."""
-_CODEX: Final = "codex"
-TOOLS: Final = frozenset({*_AGENTS.values(), _CODEX, "copilot", "kiro", "anthropic-sdk", "langchain-google-genai"})
-"""What `tool` may call a client."""
 _BEARER: Final = re.compile(r"bearer +[^\s,]+ *", re.IGNORECASE)
-_LANGCHAIN_GOOGLE: Final = "langchain-google-genai"
-"""Stands behind the token of Google's SDK, and has another way with refusals than that."""
-_ANTHROPIC_SDK: Final = re.compile(r"(?:async)?anthropic[a-z]{0,20}")
-"""Its clients for other clouds name themselves after their class: `AnthropicBedrock`, `AsyncAnthropicVertex`."""
 _SESSION_HEADERS: Final = (
     "x-claude-code-session-id",
     "session-id",
@@ -97,7 +40,6 @@ _SESSION_HEADERS: Final = (
 )
 _MAIN: Final = ("conversation-user", "conversation-agent")
 """How Copilot names the calls of its main agent, in contrast to sub-agents, compactions and titles."""
-_UNSAID: Final = Claim()
 
 
 class Sender(TypedDict):
@@ -134,29 +76,6 @@ def sender(head: Head, user_id: str | None = None) -> Sender:
         account=claimed or _copilot_plan(head.host),
         account_claimed=claimed is not None and not subscription,
     )
-
-
-def tool(headers: Headers) -> Claim:
-    """The program that the client says it is."""
-    agent = (headers.get("user-agent") or "").lower()
-    if (headers.get("originator") or "").lower().startswith(_CODEX) or agent.startswith(_CODEX):
-        return Claim(_CODEX, Evidence.HEADER)
-    product, slash, _ = agent.partition("/")
-    name = _product(product, agent) if slash else None
-    if name is None and headers.get("x-claude-code-session-id"):
-        name = "claude-code"
-    if name is None and headers.get("copilot-integration-id"):
-        name = "copilot"
-    if name is None and " kiroide-" in agent:
-        name = "kiro"
-    return Claim(name, Evidence.HEADER, library=name in _LIBRARIES) if name else _UNSAID
-
-
-def _product(first: str, agent: str) -> str | None:
-    """The tool by the first product of a whole `User-Agent`, both in lower case."""
-    if _LANGCHAIN_GOOGLE in agent:
-        return _LANGCHAIN_GOOGLE
-    return _AGENTS.get(first) or ("anthropic-sdk" if _ANTHROPIC_SDK.fullmatch(first) else None)
 
 
 def fingerprint(key: str) -> str:
@@ -232,7 +151,7 @@ def _session(headers: Headers, user_id: str | None) -> Claim:
     if value is not None:
         return Claim(value, Evidence.HEADER)
     value = _session_of(user_id) if user_id else None
-    return Claim(value, Evidence.BODY) if value else _UNSAID
+    return Claim(value, Evidence.BODY) if value else UNSAID
 
 
 def _session_of(user_id: str) -> str | None:
