@@ -21,16 +21,9 @@ from msgspec.structs import replace
 from spendgate.providers.anthropic import AnthropicMessages
 from spendgate.providers.ask import Ask
 from spendgate.providers.base import BaseDialect
-from spendgate.providers.bedrock_answers import (
-    LATENCY_HEADER,
-    TIER_HEADER,
-    ConverseStream,
-    InvokeDocument,
-    InvokeStream,
-    converse_document,
-    speed_of,
-)
+from spendgate.providers.bedrock_answers import LATENCY_HEADER, TIER_HEADER, InvokeDocument, converse_document, speed_of
 from spendgate.providers.bedrock_errors import bedrock_cut, bedrock_error, bedrock_refusal
+from spendgate.providers.bedrock_streams import ConverseStream, InvokeStream
 from spendgate.providers.bedrock_usage import CONVERSE_ANSWER, CONVERSE_ANSWER_SCAN
 from spendgate.providers.boundaries import Boundaries
 from spendgate.providers.client import sender

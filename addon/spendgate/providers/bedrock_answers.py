@@ -1,37 +1,26 @@
-"""Readers of Bedrock's answers. Source: facts/wire-formats.md 5. They never raise, and hold no more than one frame."""
+"""Bedrock's answers that come whole, and what counts in streamed ones too. Their readers never raise.
+
+Source: facts/wire-formats.md 5.
+"""
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
-from abc import ABC, abstractmethod
 from typing import Final
 
 from msgspec.structs import replace
 
-from spendgate.errors import WireError
 from spendgate.model_names import hides_model
 from spendgate.providers.anthropic import AnthropicMessages
 from spendgate.providers.ask import Ask
-from spendgate.providers.bedrock_usage import (
-    CONVERSE_ANSWER,
-    METRICS,
-    TOOL_USE,
-    converse_usage,
-    header_usage,
-    metrics_usage,
-)
-from spendgate.providers.eventstream import Frame, FrameReader
+from spendgate.providers.bedrock_usage import converse_usage, header_usage
 from spendgate.providers.interface import Headers
-from spendgate.providers.readers import from_headers
 from spendgate.providers.reading import Part, Reading
-from spendgate.providers.shapes import Fields, Shape
+from spendgate.providers.shapes import Fields
 from spendgate.providers.stated import FEES
-from spendgate.providers.streams import text_bytes, tightened
 from spendgate.usage import NO_USAGE, Usage
 
-_CLAUDE: Final = AnthropicMessages()
+CLAUDE: Final = AnthropicMessages()
 _DIFFER: Final = "AWS's counters differ from the model's own"
 TIER_HEADER: Final = "x-amzn-bedrock-service-tier"
 """InvokeModel's `serviceTier`, in a request's head and in its answer's (botocore 1.44.8): `priority`, `flex`, `reserved`."""
@@ -43,11 +32,7 @@ GUARDED: Final = "guardrail not priced"
 """Flag of a call that a guardrail looked at: AWS bills it by the text beside the tokens, also where it lets nothing through."""
 _HOSTED: Final = "server_tool_use"
 """The type of a tool that AWS itself has run (`systemTool`): Nova's search is billed by the call (botocore 1.44.8)."""
-_STARTED: Final = Shape(start=TOOL_USE)
 _INVOKED: Final = re.compile(r".*:(?:inference-profile|foundation-model)/(.+)")
-_CHUNK: Final = Shape(**{"amazon-bedrock-invocationMetrics": METRICS})
-_WRAPPED: Final = b'"bytes":"'
-_TEXTS: Final = tuple(f'"{name}":"'.encode() for name in ("text", "input", "generation", "outputText", "content"))
 
 
 def converse_answer(reading: Reading, found: Fields, ask: Ask) -> Reading:
@@ -68,8 +53,8 @@ def converse_document(reading: Reading, found: Fields, ask: Ask) -> Reading:
     """The Reading of Converse's whole answer. Of a long one what it holds is not read, and whether AWS's tools ran is unknown."""
     output = found.get("output")
     content = ((output or {}).get("message") or {}).get("content") or []
-    ran = ask.loops if output is None else any(_ran(block) for block in content)
-    return flagged(converse_answer(reading, found, ask), *_guarded(ask), *((FEES,) if ran else ()))
+    ran = ask.loops if output is None else any(aws_ran(block) for block in content)
+    return flagged(converse_answer(reading, found, ask), *guarded(ask), *((FEES,) if ran else ()))
 
 
 def flagged(reading: Reading, *flags: str) -> Reading:
@@ -77,11 +62,13 @@ def flagged(reading: Reading, *flags: str) -> Reading:
     return replace(reading, flags=tuple(dict.fromkeys((*reading.flags, *flags)))) if flags else reading
 
 
-def _guarded(ask: Ask) -> tuple[str, ...]:
+def guarded(ask: Ask) -> tuple[str, ...]:
+    """The flag of a call that a guardrail looks at."""
     return (GUARDED,) if ask.guarded else ()
 
 
-def _ran(block: Fields | None) -> bool:
+def aws_ran(block: Fields | None) -> bool:
+    """Whether AWS ran the tool of this block itself."""
     return ((block or {}).get("toolUse") or {}).get("type") == _HOSTED
 
 
@@ -153,7 +140,7 @@ class InvokeDocument:
         if self._aws.input_tokens is not None and self._aws.output_tokens is None and not ask.pictures:
             # An embedding: AWS counts its input alone, and there is no output.
             self._aws = replace(self._aws, output_tokens=0)
-        self._body = _CLAUDE.document(ask, headers)
+        self._body = CLAUDE.document(ask, headers)
 
     def feed(self, data: bytes) -> bool:
         """Take the next bytes; the counts show at the end."""
@@ -168,112 +155,4 @@ class InvokeDocument:
         return self._whole(self._body.close())
 
     def _whole(self, read: Reading) -> Reading:
-        return flagged(tiered(counted(read, self._aws, self._ask), self._served), *_guarded(self._ask))
-
-
-class _Frames(ABC):
-    """Reads an event stream frame by frame."""
-
-    def __init__(self, headers: Headers, ask: Ask) -> None:
-        self.ask = ask
-        self.current = replace(from_headers(headers), model=ask.model, flags=_guarded(ask))
-        self.output_bytes = 0
-        self._frames = FrameReader()
-        self._failed = False
-
-    def feed(self, data: bytes) -> bool:
-        """Take the next bytes. True when counts changed."""
-        if self._failed:
-            return False
-        before = self.current.parts
-        for each in self._frames.feed(data):
-            try:
-                self._frame(each)
-            except WireError:
-                self.flag("an event that is not JSON")
-            except Exception as fault:  # noqa: BLE001  a fault of ours must never break a person's stream
-                self._failed = True
-                self.flag(f"reader failed: {type(fault).__name__}")
-                break
-        if self._frames.fault:
-            self.flag(self._frames.fault)
-        if self._frames.skipped:
-            self.flag("an event too long to keep")
-        return self.current.parts != before
-
-    def reading(self) -> Reading:
-        """What has been read so far."""
-        return replace(self.current, output_bytes=self.output_bytes)
-
-    def close(self) -> Reading:
-        """The whole."""
-        return self.reading()
-
-    def flag(self, text: str) -> None:
-        """Note what did not fit, once."""
-        if text not in self.current.flags:
-            self.current = replace(self.current, flags=(*self.current.flags, text))
-
-    @abstractmethod
-    def event(self, kind: str, payload: bytes) -> None:
-        """Read one event. May raise WireError."""
-
-    def _frame(self, each: Frame) -> None:
-        if each.headers.get(":message-type") in ("exception", "error"):
-            free = not (self.current.parts or self.output_bytes)
-            self.current = replace(self.current, free=free, ended=True)
-        else:
-            self.event(each.headers.get(":event-type", ""), each.payload)
-
-
-class ConverseStream(_Frames):
-    """Reads ConverseStream: the counts stand in `metadata`, which comes last."""
-
-    def event(self, kind: str, payload: bytes) -> None:
-        """Read one event."""
-        if kind == "metadata":
-            self.current = converse_answer(self.current, CONVERSE_ANSWER.read(payload), self.ask)
-        elif kind == "contentBlockDelta":
-            self.output_bytes += text_bytes(tightened(payload), _TEXTS)
-        elif kind == "contentBlockStart" and _ran(_STARTED.read(payload).get("start")):
-            self.flag(FEES)
-
-
-class InvokeStream(_Frames):
-    """Reads InvokeModelWithResponseStream: each `chunk` holds one event of the model's own stream in base64."""
-
-    def __init__(self, headers: Headers, ask: Ask) -> None:
-        super().__init__(headers, ask)
-        self._model = _CLAUDE.events(ask, headers)
-        self._served = served_as(headers)
-
-    def event(self, kind: str, payload: bytes) -> None:
-        """Read one event."""
-        if kind != "chunk":
-            return
-        inner = _unwrapped(payload)
-        self._model.feed(b"data: " + inner.replace(b"\r", b" ").replace(b"\n", b" ") + b"\n\n")
-        read = self._model.reading()
-        self.output_bytes += text_bytes(tightened(inner), _TEXTS[2:])
-        own = replace(read, flags=tuple(dict.fromkeys((*self.current.flags, *read.flags))))
-        metrics = _CHUNK.read(inner).get("amazon-bedrock-invocationMetrics")
-        aws = metrics_usage(metrics, self.ask.cache_ttl) if metrics else NO_USAGE
-        self.current = counted(own, aws, self.ask)
-
-    def reading(self) -> Reading:
-        """What has been read so far; output is counted by the reader of Claude's events and, for others, here."""
-        own = self._model.reading().output_bytes
-        return tiered(replace(self.current, output_bytes=own + self.output_bytes), self._served)
-
-
-def _unwrapped(payload: bytes) -> bytes:
-    """The model's event in a chunk. Raises WireError."""
-    tight = tightened(payload)
-    start = tight.find(_WRAPPED)
-    end = tight.find(b'"', start + len(_WRAPPED))
-    if start < 0 or end < 0:
-        raise WireError("a chunk without bytes")
-    try:
-        return base64.b64decode(tight[start + len(_WRAPPED) : end], validate=True)
-    except binascii.Error:
-        raise WireError("a chunk that is not base64") from None
+        return flagged(tiered(counted(read, self._aws, self._ask), self._served), *guarded(self._ask))
