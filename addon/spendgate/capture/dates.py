@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
-from mitmproxy import http
+from mitmproxy import ctx, http
+
+from spendgate.capture.call import Clock
+from spendgate.gate.interface import GatePort
+
+logger = logging.getLogger(__name__)
 
 _EVERY_MS = 1_000
 """Dates have whole seconds: more than one a second of a host says nothing more."""
@@ -33,6 +39,16 @@ class Dates:
             self._looked.clear()
         self._looked[host] = ticks_ms
         return read(flow.response.headers.get("date", ""))
+
+
+def tell(dates: Dates, gate: GatePort, clock: Clock, flow: http.HTTPFlow, host: str) -> None:
+    """Tell the gate what time it is, by the provider that answers. Never raises."""
+    try:
+        date_ms = dates.of(flow, host, clock.ticks_ms(), verified=not ctx.options.ssl_insecure)
+        if date_ms is not None:
+            gate.dated(host, date_ms)
+    except Exception as fault:  # noqa: BLE001 - the answer passes all the same
+        logger.error("the date of an answer could not be read: %s", type(fault).__name__)
 
 
 def read(date: str) -> int | None:

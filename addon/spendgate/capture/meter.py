@@ -15,18 +15,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-from mitmproxy import connection, ctx, http
-from mitmproxy.proxy import events
+from mitmproxy import connection, http
 from msgspec.structs import replace
 
 from spendgate.attribution import NOBODY, Peer
-from spendgate.capture import asked, handshake, refusal
+from spendgate.capture import asked, handshake, parting, refusal
+from spendgate.capture.boundary import safely
 from spendgate.capture.call import Call, Clock
-from spendgate.capture.dates import Dates
+from spendgate.capture.dates import Dates, tell
 from spendgate.capture.deciding import Attribute, Deciding
 from spendgate.capture.ends import leaver
 from spendgate.capture.first_message import FirstMessage
@@ -35,7 +35,7 @@ from spendgate.capture.next_layer import nobodys
 from spendgate.capture.pages import of_a_page
 from spendgate.capture.passage import Passage
 from spendgate.capture.scope import folded
-from spendgate.capture.socket_layer import Push
+from spendgate.capture.socket_calls import SocketCalls
 from spendgate.capture.tally import Tally
 from spendgate.capture.visitor import Visitor
 from spendgate.gate.interface import GatePort
@@ -70,7 +70,8 @@ class Meter:
         self._clock = clock or Clock()
         self._dates = Dates()
         self._visitors: dict[str, Visitor] = {}
-        self._deciding = Deciding(gate, self._clock, attribute, self)
+        self._sockets = SocketCalls(gate, self._clock, machine, attribute)
+        self._deciding = Deciding(gate, self._clock, attribute, self._sockets)
         self.visited = False
         """Whether any connection has come."""
         self._executor = ThreadPoolExecutor(max_workers=2, thread_name_prefix="spendgate-identity")
@@ -116,7 +117,7 @@ class Meter:
     def client_disconnected(self, client: connection.Client) -> None:
         visitor = self._visitors.pop(client.id, None)
         if visitor is not None:
-            _safely(lambda: visitor.leave(leaver()))
+            safely(lambda: visitor.leave(leaver()))
 
     def done(self) -> None:
         """The gate stops: what still runs ends here, at what is known of it."""
@@ -130,7 +131,8 @@ class Meter:
         if not flow.live:
             return
         if asked.left_behind(flow, self._registry):
-            self._part(flow)
+            call = Call(self._gate, self._clock, folded(flow.client_conn.sni or ""), parting.ROUTE, self._machine)
+            parting.part(flow, call, self._visitors.get(flow.client_conn.id), self._attribute)
             return
         head = asked.head_of(flow, self._registry)
         if head is None:
@@ -155,25 +157,6 @@ class Meter:
             elif passage.spoken is not None and passage.spoken.streamed:
                 flow.request.stream = passage.upload_open
                 flow.first = FirstMessage(passage.spoken.begun, passage.spoken.first_bytes_max)
-
-    def _part(self, flow: http.HTTPFlow) -> None:
-        """Its connection was decrypted under an earlier policy: it goes nowhere, and its client connects anew, past all this.
-
-        The connection ends with it, unless others still run there: then what comes after those ends it.
-        """
-        route = Route(provider="unknown", dialect="unknown", kind=Kind.UNRECOGNIZED, path="*")
-        call = Call(self._gate, self._clock, folded(flow.client_conn.sni or ""), route, self._machine)
-        call.flags = (asked.LEFT_BEHIND,)
-        visitor = self._visitors.get(flow.client_conn.id)
-        try:
-            call.attribution = self._attribute(visitor.peer if visitor else NOBODY, call.ask)
-        except Exception as fault:  # noqa: BLE001 - it costs nothing, and has its row
-            logger.error("an exchange could not be attributed: %s", type(fault).__name__)
-        kill(flow)
-        _safely(lambda: call.end(Reading, complete=False, error="gate"))
-        server = ctx.master.addons.lookup.get("proxyserver")
-        if server is not None and not (visitor and visitor.open):
-            server.part(flow.client_conn.id)
 
     async def first_message(self, flow: MeteredFlow) -> None:
         """The beginning of a request that stays open is here."""
@@ -208,20 +191,6 @@ class Meter:
             visitor = self._visitors[flow.client_conn.id] = Visitor(flow.client_conn, self._lookup, self._executor)
         return Passage(call, head, dialect, visitor, fault)
 
-    def create(self, passage: Passage, ask: Ask, request_bytes: int) -> Call:
-        """`handshake.Host`: a call of its own for one `response.create` on this connection."""
-        call = Call(self._gate, self._clock, passage.call.host, passage.call.route, self._machine)
-        call.route = replace(call.route, kind=Kind.BILLABLE)
-        call.ask, call.request_bytes = ask, request_bytes
-        call.attribution = self._attribute(passage.visitor.peer, ask)
-        return call
-
-    def inject(self, event: events.MessageInjected[tuple[Push, ...]] | Cut) -> None:
-        """`handshake.Host`: into the running connection of the event's flow; nothing where it has ended."""
-        server = ctx.master.addons.lookup.get("proxyserver")
-        if server is not None and event.flow.client_conn.id in server.connections:
-            server.inject_event(event)
-
     def _claims(self, passage: Passage) -> None:
         """Whose exchange it is, where the body is not read. Nobody waits for its process, so its end asks once more."""
         call = passage.call
@@ -251,31 +220,22 @@ class Meter:
             flow.response.stream = True
         elif not passage.call.ended and isinstance(flow, MeteredFlow):
             passage.call.replied(flow.response.status_code)
-            self._dated(flow, passage.call.host)
+            tell(self._dates, self._gate, self._clock, flow, passage.call.host)
             if flow.response.status_code == 101:
                 if not handshake.switched(flow, passage):
                     kill(flow)
             else:
                 flow.response.stream = passage.tapped(flow.response, lambda reading: self._cue(flow, passage, reading))
 
-    def _dated(self, flow: MeteredFlow, host: str) -> None:
-        """What time it is, by the provider that answers."""
-        try:
-            date_ms = self._dates.of(flow, host, self._clock.ticks_ms(), verified=not ctx.options.ssl_insecure)
-            if date_ms is not None:
-                self._gate.dated(host, date_ms)
-        except Exception as fault:  # noqa: BLE001 - the answer passes all the same
-            logger.error("the date of an answer could not be read: %s", type(fault).__name__)
-
     def response(self, flow: http.HTTPFlow) -> None:
         passage = _passage_of(flow)
         if passage is not None and flow.websocket is None and isinstance(flow, MeteredFlow):
-            _safely(lambda: passage.end(flow))
+            safely(lambda: passage.end(flow))
 
     def error(self, flow: http.HTTPFlow) -> None:
         passage = _passage_of(flow)
         if passage is not None and isinstance(flow, MeteredFlow):
-            _safely(lambda: passage.end(flow))
+            safely(lambda: passage.end(flow))
 
     def _cue(self, flow: MeteredFlow, passage: Passage, reading: Reading) -> None:
         asyncio.get_running_loop().call_soon(self._progress, flow, passage, reading)
@@ -288,17 +248,10 @@ class Meter:
         said = self._gate.progress(call.call_id, reading)
         if said is not None and call.cut:
             tap.cut = passage.dialect.cut(said)
-            self.inject(Cut(flow, None))
+            self._sockets.inject(Cut(flow, None))
 
 
 def _passage_of(flow: http.HTTPFlow) -> Passage | None:
     """None for whatever is not metered: replayed and loaded flows, and hosts that are no provider's."""
     watch = flow.watch if isinstance(flow, MeteredFlow) else None
     return watch if isinstance(watch, Passage) else None
-
-
-def _safely(act: Callable[[], None]) -> None:
-    try:
-        act()
-    except Exception as fault:  # noqa: BLE001 - the boundary; what is not settled now is an orphan that the gate finds
-        logger.error("an exchange could not be ended: %s", type(fault).__name__)
