@@ -7,31 +7,26 @@ import asyncio
 import contextlib
 import json
 import random
-import sqlite3
 import ssl
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import httpx2
 from parts import litellm, wire
-from parts.alone import Span, excess
 from parts.bench_systems import ROOT, System, free_port, running, wait_for
 from parts.bench_systems import gate as proxy_gate
-from parts.overshoot_cases import CASES, DOLLAR, INPUT_NANOS, MODEL, OUTPUT_NANOS, Call, Case
+from parts.overshoot_cases import CASES, DOLLAR, MODEL, Call, Case
+from parts.overshoot_told import EVENTS, refusals_unproven, served, went_alone
 
 import crowded
 
 DELAY_MS = 2_000
 LEARNED_S = 2.5
 """After this the other gate has read from the ledger what calls cost."""
-EVENTS = 40
-EVENTS_BEFORE = 3
-"""Of a stream of Messages, before its text: `message_start`, `content_block_start`, `ping`."""
 TOKEN_BYTES = 3
 """Bytes of text for each output token of a stream: near the median of recorded streams (1.9 to 4.4)."""
 POLICY = """\
@@ -108,7 +103,7 @@ def _litellm(case: Case) -> None:
         except litellm.NotInstallable as reason:
             print(f"LiteLLM left out: {reason}", flush=True)
             return
-        costs = _served(folder / "served.jsonl")
+        costs = served(folder / "served.jsonl")
     _print(
         f"LiteLLM {proxy.version}: 20x", case, Outcome(len(costs), sum(costs), limit, statuses.count(429), 0, seconds)
     )
@@ -141,12 +136,13 @@ async def _run(case: Case, gates: int, seed: int, *, crowd: bool = False) -> Out
         began = time.monotonic()
         statuses = await _all(case, calls, folder, gates, _policy(case, crowd=crowd))
         seconds = time.monotonic() - began
-        costs = _served(folder / "served.jsonl")[case.warm :]
+        costs = served(folder / "served.jsonl")[case.warm :]
         unproven, alone = 0, 0
         if gates:
-            unproven, alone = _unproven(folder / "state" / "ledger.db"), _alone(folder / "state" / "ledger.db", limit)
+            ledger = folder / "state" / "ledger.db"
+            unproven, alone = refusals_unproven(ledger), went_alone(ledger, limit)
             if crowd:
-                crowded.agree(folder / "state" / "ledger.db")
+                crowded.agree(ledger)
     return Outcome(len(costs), sum(costs), limit, statuses.count(429), alone, seconds, unproven)
 
 
@@ -176,21 +172,6 @@ async def _all(case: Case, calls: list[Call], folder: Path, gates: int, policy: 
         return [got.status for got in await asyncio.gather(*tasks)]
 
 
-def _served(log: Path) -> list[int]:
-    """What a provider bills for each call, by the stand-in's own log, whatever any gate or client says."""
-    lines = (json.loads(line) for line in log.read_text().splitlines())
-    return [_billed(row) for row in lines if row["billable"] and row["status"] == 200]
-
-
-def _billed(row: dict[str, Any]) -> int:
-    """All of an answer that ended; of a stream that was broken off the input, and the output that had been handed out."""
-    usage = row["usage"]
-    output = usage["output_tokens"]
-    if not row["complete"] and row["writes"]:
-        output = output * min(EVENTS, max(0, row["writes"] - EVENTS_BEFORE)) // EVENTS
-    return int(usage["input_tokens"] * INPUT_NANOS + output * OUTPUT_NANOS)
-
-
 async def _one(
     case: Case, call: Call, system: System, trust: ssl.SSLContext, where: dict[str, str], *, session: str = "measured"
 ) -> wire.Got:
@@ -217,29 +198,6 @@ def _script(case: Case, call: Call) -> str:
     return (
         f"input={call.input_tokens}; output={call.output_tokens}; {stream if case.stream else f'delay_ms={DELAY_MS}'}"
     )
-
-
-def _alone(ledger: Path, limit: int) -> int:
-    """What the call that went alone may have passed the budget by, from the ledger's own times and charges."""
-    with contextlib.closing(sqlite3.connect(f"file:{ledger}?mode=ro", uri=True)) as db:
-        rows = db.execute(
-            "SELECT booked_at, ended_at, cost_nanos FROM calls WHERE state IN ('settled', 'interrupted') ORDER BY id"
-        )
-        return excess((Span(*row) for row in rows), limit)
-
-
-def _unproven(ledger: Path) -> int:
-    """Refused rows whose own figures do not satisfy the inequality of their kind."""
-    with contextlib.closing(sqlite3.connect(f"file:{ledger}?mode=ro", uri=True)) as db:
-        rows = db.execute(
-            "SELECT refused_why, refused_settled_nanos, refused_held_nanos, refused_hold_nanos, refused_limit_nanos "
-            "FROM calls WHERE state = 'refused'"
-        ).fetchall()
-    proven: dict[str, Callable[[int, int, int, int], bool]] = {
-        "spent": lambda settled, _held, hold, limit: settled + hold > limit,
-        "held": lambda settled, held, hold, limit: settled + held + hold > limit,
-    }
-    return sum(why not in proven or not proven[why](*figures) for why, *figures in rows)
 
 
 @contextlib.contextmanager
