@@ -23,7 +23,7 @@ from spendgate.gate.interface import Admitted, Refused
 from spendgate.grant_texts import COMMENT, Grant, SignedGrant
 from spendgate.grants import Place, Refusal, Taken, Why, raised
 from spendgate.ledger.check import beside, check
-from spendgate.ledger.grants import GrantBook
+from spendgate.ledger.grant_book import GrantBook
 from spendgate.ledger.queries import Reader
 from spendgate.minisign_secret import SecretKey
 from spendgate.replay.run import replay
@@ -258,13 +258,13 @@ KILLED = """\
 import os, signal, sys
 from pathlib import Path
 from spendgate.config.policy_file import parse_policy
-from spendgate.ledger import grants
+from spendgate.ledger import grant_book
 def killed(conn, line):
     os.kill(os.getpid(), signal.SIGKILL)
-grants.audit_log.append = killed
+grant_book.audit_log.append = killed
 folder, text, now_ms = sys.argv[1:]
 policy = parse_policy(Path(folder, "policy.yaml").read_bytes())
-with grants.GrantBook(Path(folder, "ledger.db"), policy, "lt-1") as book:
+with grant_book.GrantBook(Path(folder, "ledger.db"), policy, "lt-1") as book:
     book.accept(text, "alice", int(now_ms), "alice")
 """
 

@@ -16,7 +16,8 @@ from spendgate.budget import Budget, Missing
 from spendgate.cli.moments import moment
 from spendgate.config import paths
 from spendgate.errors import StateError, UsageError
-from spendgate.ledger.grants import Asked, Figures, GrantBook, GrantPort
+from spendgate.ledger.grant_book import GrantBook
+from spendgate.ledger.grants import Asked, Figures, GrantPort
 from spendgate.ledger.messages import figures_said
 from spendgate.money import NANOS_PER_DOLLAR, Money
 from spendgate.policy import Policy, person_then
