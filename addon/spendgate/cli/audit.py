@@ -9,7 +9,7 @@ import typer
 
 from spendgate.cli.desk import Verified
 from spendgate.cli.desks import desk
-from spendgate.cli.file_desk import verified
+from spendgate.cli.file_verified import verified
 from spendgate.cli.moments import iso, shown
 from spendgate.cli.options import FormatOption, StateOption
 from spendgate.cli.output import Column, Format, console, emit, note, safe, writing
