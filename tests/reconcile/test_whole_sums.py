@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from reconcile.kit_explain import DAY, KEY, NOW, USAGE, adds_up, billed, by_cause, call, statement, times
+from spendgate.reconcile.accounts import POOL
 from spendgate.reconcile.bills import bill_of
 from spendgate.reconcile.captured import Call
 from spendgate.reconcile.facts import NO_FACTS
-from spendgate.reconcile.identities import POOL
 from spendgate.reconcile.periods import is_sum
 from spendgate.reconcile.report.tolerance import judged
 from spendgate.reconcile.result import Cause, Result, State

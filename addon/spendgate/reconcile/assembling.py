@@ -9,16 +9,16 @@ from typing import Final
 from msgspec import Struct
 
 from spendgate.money import CENT
+from spendgate.reconcile.accounts import Account
 from spendgate.reconcile.bills import Bill, BilledDay
 from spendgate.reconcile.choosing import COMPARED, of_a_period
 from spendgate.reconcile.facts import Facts
 from spendgate.reconcile.folding import Captured, Match, Part, Raw, ids_of
 from spendgate.reconcile.groups import Group, GroupKey, half_unit
-from spendgate.reconcile.identities import Account, Identities
+from spendgate.reconcile.identities import Identities
 from spendgate.reconcile.key_names import KeyNames
 from spendgate.reconcile.kinds import ASKED, Kind
-from spendgate.reconcile.naming import ELSEWHERE_PRODUCTS, Price, day_of, model_of, price_of_call, product_of
-from spendgate.reconcile.prices import Prices, Row, Units
+from spendgate.reconcile.naming import ELSEWHERE_PRODUCTS, day_of, model_of, price_of_call, product_of
 from spendgate.reconcile.vectors import add, counts_of, zeros
 from spendgate.reconcile.whole_sums import without_sums
 from spendgate.statement import DAY_MS, Charge, Line
@@ -236,36 +236,3 @@ def _same_days(days: Sequence[BilledDay], captured: Captured, provider: str) -> 
     single = {key: next(iter(its)) for key, its in found.items() if len(its) == 1}
     taken = list(single.values())
     return {key: its for key, its in single.items() if taken.count(its) == 1}
-
-
-def units_of(groups: Iterable[Group], prices: Prices) -> dict[tuple[str, str, str, int], Units | None]:
-    """What tokens cost the ledger, by provider, model, price and day: one price for as many days as it makes the amounts of."""
-    rows: dict[tuple[str, str, str], dict[int, list[Row]]] = defaultdict(lambda: defaultdict(list))
-    for group in groups:
-        for (_, text), kinds in group.parts.items():
-            part = kinds.get(Kind.COUNTED)
-            if part is not None and any(part.counts) and part.cost:
-                rows[group.key.provider, group.key.model, text][group.key.day_ms].append(
-                    (tuple(part.counts), part.cost, part.rows)
-                )
-    found: dict[tuple[str, str, str, int], Units | None] = {}
-    for (provider, model, text), days in sorted(rows.items()):
-        every = [row for _, its in sorted(days.items()) for row in its]
-        one = prices.units(provider, model, text, min(days), every)
-        for day_ms, its in days.items():
-            found[provider, model, text, day_ms] = one or prices.units(provider, model, text, day_ms, its)
-    return found
-
-
-def known_units(
-    groups: Iterable[Group], units: dict[tuple[str, str, str, int], Units | None]
-) -> dict[tuple[str, str], dict[Price, Units]]:
-    """By provider and model what tokens cost at each of its prices, as the last day shows it."""
-    found: dict[tuple[str, str], dict[Price, Units]] = defaultdict(dict)
-    for group in groups:
-        key = group.key
-        for price, text in group.parts:
-            its = units.get((key.provider, key.model, text, key.day_ms))
-            if its is not None:
-                found[key.provider, key.model][price] = its
-    return found

@@ -8,7 +8,8 @@ from functools import lru_cache
 from spendgate.plural import counted
 from spendgate.pricing import PriceBook
 from spendgate.reconcile import pricing_causes
-from spendgate.reconcile.assembling import PRODUCT, Assembled, known_units, units_of
+from spendgate.reconcile.accounts import KEYLESS
+from spendgate.reconcile.assembling import PRODUCT, Assembled
 from spendgate.reconcile.bills import Bill
 from spendgate.reconcile.claims import claims
 from spendgate.reconcile.decompose import Split, split
@@ -16,7 +17,6 @@ from spendgate.reconcile.facts import Facts, Role
 from spendgate.reconcile.fees import fees
 from spendgate.reconcile.folding import Captured
 from spendgate.reconcile.groups import Group, GroupKey
-from spendgate.reconcile.identities import KEYLESS
 from spendgate.reconcile.kinds import ASKED, Kind
 from spendgate.reconcile.midnights import moved_calls
 from spendgate.reconcile.prices import Prices
@@ -24,6 +24,7 @@ from spendgate.reconcile.rest import Claim
 from spendgate.reconcile.result import Cause, Confidence, Finding
 from spendgate.reconcile.revisions import changed, nearer_before
 from spendgate.reconcile.surroundings import Surroundings
+from spendgate.reconcile.units import known_units, units_of
 from spendgate.reconcile.whole_sums import SUM
 
 

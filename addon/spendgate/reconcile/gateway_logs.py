@@ -9,12 +9,12 @@ from typing import Final
 
 from spendgate.money import CENT, short_dollars
 from spendgate.plural import counted
+from spendgate.reconcile.accounts import Grain
 from spendgate.reconcile.assembling import Assembled
 from spendgate.reconcile.bills import Bill
 from spendgate.reconcile.facts import Facts, Role
 from spendgate.reconcile.folding import Captured
 from spendgate.reconcile.groups import charged
-from spendgate.reconcile.identities import Grain
 from spendgate.reconcile.kinds import Kind
 from spendgate.reconcile.naming import day_of, product_of
 from spendgate.reconcile.result import Cause, Finding

@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
+from spendgate.reconcile.accounts import Account
 from spendgate.reconcile.folding import Part
-from spendgate.reconcile.identities import Account
 from spendgate.reconcile.kinds import Kind
 from spendgate.reconcile.naming import LIST, Price, price_of_line, product_of
 from spendgate.reconcile.vectors import PLACE, SEARCHES, add, counts_of, zeros

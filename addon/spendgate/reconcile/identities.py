@@ -11,59 +11,16 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from enum import IntEnum
 from typing import Final
 
-from msgspec import Struct
-
+from spendgate.reconcile.accounts import KEYLESS, POOL, Account, Grain, grain_of
 from spendgate.reconcile.facts import Facts, Role
 from spendgate.reconcile.folding import Raw
-from spendgate.reconcile.key_names import KeyNames, key_text
+from spendgate.reconcile.key_names import KeyNames
 from spendgate.reconcile.listed_keys import billed_as, entries_of, joined_by
-from spendgate.statement import Charge, Line, Who
-
-POOL: Final = "(keys not told apart)"
-KEYLESS: Final = "(no key)"
-
-
-class Grain(IntEnum):
-    """What a provider's lines tell of whom they are about, finest first."""
-
-    KEY = 0
-    USER = 1
-    WORKSPACE = 2
-    NOBODY = 3
-
+from spendgate.statement import Line, Who
 
 _SHOWN: Final = 3
-GRAINS: Final = {Grain.KEY: "key", Grain.USER: "user", Grain.WORKSPACE: "workspace", Grain.NOBODY: "organization"}
-
-
-class Account(Struct, frozen=True):
-    """Whom a sum is about."""
-
-    name: str
-    """As the report names it."""
-    role: Role = Role.FLEET
-    person: str = ""
-    """The ledger's name of the one person behind it; "": nobody or several."""
-    known: bool = True
-    """Whether anything joins it to the ledger or to a registry."""
-    listed: bool = False
-    """Whether a registry lists it."""
-    keyless: bool = False
-
-
-def grain_of(lines: Iterable[Line]) -> Grain:
-    """The finest grain that every line about tokens or requests tells."""
-    told = [each.who for each in lines if each.charge in (Charge.TOKENS, Charge.REQUESTS)]
-    if not told:
-        return Grain.NOBODY
-    if all(key_text(who) is not None for who in told):
-        return Grain.KEY
-    if all((who.email or who.user) for who in told):
-        return Grain.USER
-    return Grain.WORKSPACE if all(who.workspace is not None for who in told) else Grain.NOBODY
 
 
 class Identities:

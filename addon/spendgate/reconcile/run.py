@@ -18,12 +18,12 @@ from spendgate.ledger.queries import Reader
 from spendgate.ledger.statements import Imported
 from spendgate.money import short_dollars
 from spendgate.reconcile import comparing
+from spendgate.reconcile.accounts import POOL
 from spendgate.reconcile.bills import Bill, bill_of
 from spendgate.reconcile.captured import Call, read, read_singly
 from spendgate.reconcile.choosing import INVOICE
 from spendgate.reconcile.facts import NO_FACTS, Facts
 from spendgate.reconcile.folding import raw_of
-from spendgate.reconcile.identities import POOL
 from spendgate.reconcile.own_facts import with_own
 from spendgate.reconcile.periods import is_search_sum, is_sum
 from spendgate.reconcile.result import Result

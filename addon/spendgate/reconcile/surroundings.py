@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from spendgate.reconcile.absence import Times
+from spendgate.reconcile.accounts import Account
 from spendgate.reconcile.bills import Bill, BilledDay
 from spendgate.reconcile.captured import Call
 from spendgate.reconcile.decompose import Split
@@ -13,7 +14,7 @@ from spendgate.reconcile.facts import Facts, Interval, Unread, Witnessed
 from spendgate.reconcile.finality import is_young
 from spendgate.reconcile.folding import Captured
 from spendgate.reconcile.groups import Group, GroupKey
-from spendgate.reconcile.identities import Account, Identities
+from spendgate.reconcile.identities import Identities
 from spendgate.reconcile.kinds import Kind
 from spendgate.reconcile.midnights import Moved
 from spendgate.reconcile.naming import day_of, model_of

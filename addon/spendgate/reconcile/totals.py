@@ -10,10 +10,10 @@ from msgspec.structs import replace
 
 from spendgate.money import short_dollars
 from spendgate.plural import counted
+from spendgate.reconcile.accounts import POOL
 from spendgate.reconcile.assembling import ABSENT
 from spendgate.reconcile.comparing import Compared
 from spendgate.reconcile.groups import Group, charged
-from spendgate.reconcile.identities import POOL
 from spendgate.reconcile.kinds import ASKED, ELSEWHERE
 from spendgate.reconcile.result import Coverage, Day, Finding, Result, State
 from spendgate.reconcile.whole_sums import SUM

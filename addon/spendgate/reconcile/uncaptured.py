@@ -19,10 +19,10 @@ from spendgate.ledger.queries import Reader
 from spendgate.ledger.statements import Imported, in_force
 from spendgate.ledger.uncaptured import Uncaptured
 from spendgate.reconcile import comparing
+from spendgate.reconcile.accounts import Account
 from spendgate.reconcile.bills import BilledDay
 from spendgate.reconcile.facts import Facts, Role
 from spendgate.reconcile.folding import Raw
-from spendgate.reconcile.identities import Account
 from spendgate.reconcile.naming import day_of, model_of
 from spendgate.reconcile.result import Cause, Confidence
 from spendgate.reconcile.run import Options, compared

@@ -11,10 +11,10 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from spendgate.reconcile.accounts import POOL, Account
 from spendgate.reconcile.bills import Bill, BilledDay
 from spendgate.reconcile.folding import Whole
 from spendgate.reconcile.groups import Group, GroupKey, half_unit
-from spendgate.reconcile.identities import POOL, Account
 from spendgate.reconcile.naming import LIST
 from spendgate.reconcile.periods import OneSum, is_search_sum, is_sum
 from spendgate.reconcile.vectors import SEARCHES
