@@ -18,8 +18,8 @@ from parts import weekend_loop
 from parts.weekend_loop import LOOP, SATURDAY, ZONE
 
 from spendgate.alerts import routing
-from spendgate.gate.alerting import Looking
 from spendgate.gate.clock import Clock
+from spendgate.gate.looking import Looking
 from spendgate.ledger.ended_calls import EndedCalls
 from spendgate.ledger.outbox import Outbox
 from spendgate.ledger.shared_connection import SharedConnection

@@ -12,7 +12,8 @@ from gate.world import House, house, intent, serve
 from spendgate.alerts.courier import Courier
 from spendgate.config.policy_file import parse_policy
 from spendgate.exceptions import Granted
-from spendgate.gate.alerting import Alerting, Looking
+from spendgate.gate.alerting import Alerting
+from spendgate.gate.looking import Looking
 from spendgate.ledger.ended_calls import EndedCalls
 from spendgate.ledger.interface import AlertRow
 from spendgate.ledger.messages import EVIDENCE

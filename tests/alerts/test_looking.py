@@ -8,7 +8,7 @@ from pathlib import Path
 from alerts.kit import nanos, read
 from alerts.test_restarts import START, charge
 from ledger.kit import open_ledger
-from spendgate.gate.alerting import Looking
+from spendgate.gate.looking import Looking
 from spendgate.ledger.ended_calls import EndedCalls
 from spendgate.ledger.shared_connection import SharedConnection
 

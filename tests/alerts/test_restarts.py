@@ -18,7 +18,7 @@ from ledger.kit import open_ledger
 from spendgate.admission import Admit
 from spendgate.errors import LedgerUnavailable
 from spendgate.fitting import scopes
-from spendgate.gate.alerting import Looking
+from spendgate.gate.looking import Looking
 from spendgate.ledger.ended_calls import EndedCalls
 from spendgate.ledger.interface import CallRow, Settlement
 from spendgate.ledger.ledger import Ledger

@@ -10,9 +10,9 @@ from msgspec.structs import replace
 
 from spendgate.admission import Refuse
 from spendgate.gate import wording
-from spendgate.gate.alerting import BeforeRefusal
 from spendgate.gate.asked import Asked
 from spendgate.gate.clock import Clock
+from spendgate.gate.first_threshold import BeforeRefusal
 from spendgate.gate.interface import Refused
 from spendgate.gate.recording import Recording
 from spendgate.standing import Size
