@@ -16,6 +16,8 @@ from enum import StrEnum
 from functools import lru_cache
 from zoneinfo import ZoneInfo, available_timezones
 
+from spendgate.wall_clock import day_of, day_starts, jump, local, repeats
+
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
 DAY_MS = 24 * HOUR_MS
@@ -23,8 +25,6 @@ ROLLING_MS_MAX = 366 * DAY_MS
 _UNIT_MS = {"m": MINUTE_MS, "h": HOUR_MS, "d": DAY_MS}
 _ROLLING = re.compile(r"rolling\s+([1-9]\d{0,5})([mhd])", re.ASCII)
 _SHOWN_MAX = 60
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MS = timedelta(milliseconds=1)
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 MONTHS = (
@@ -117,8 +117,8 @@ def bounds(window: Window | None, calendar: Calendar, now_ms: int) -> Bounds:
     zone = zone_of(calendar.zone)
     if window.unit is Unit.HOUR:
         return _hour(zone, now_ms)
-    first, after, key = _dates(window.unit, calendar, _day(zone, now_ms))
-    return Bounds(key, _day_starts(zone, first), _day_starts(zone, after))
+    first, after, key = _dates(window.unit, calendar, day_of(zone, now_ms))
+    return Bounds(key, day_starts(zone, first), day_starts(zone, after))
 
 
 class Clock:
@@ -174,12 +174,12 @@ def known_zones() -> tuple[str, ...]:
 
 def local_date(zone: str, now_ms: int) -> date:
     """The date in `zone` at `now_ms`: what `until` is compared with."""
-    return _local(zone_of(zone), now_ms).date()
+    return local(zone_of(zone), now_ms).date()
 
 
 def day_starts_ms(zone: str, day: date) -> int:
     """The first instant of a date in `zone`. Raises ValueError for a zone that this system does not know; OverflowError."""
-    return _day_starts(zone_of(zone), day)
+    return day_starts(zone_of(zone), day)
 
 
 @lru_cache(maxsize=64)
@@ -187,14 +187,6 @@ def days_before(key: str, count: int) -> tuple[str, ...]:
     """Keys of the `count` day windows before the one with this key, the latest first."""
     today = date.fromisoformat(key)
     return tuple((today - timedelta(days=back)).isoformat() for back in range(1, count + 1))
-
-
-def _local(zone: tzinfo, at_ms: int) -> datetime:
-    return (_EPOCH + at_ms * _MS).astimezone(zone)
-
-
-def _ms(moment: datetime) -> int:
-    return (moment - _EPOCH) // _MS
 
 
 def _dates(unit: Unit, calendar: Calendar, today: date) -> tuple[date, date, str]:
@@ -216,56 +208,16 @@ def _month(count: int) -> date:
     return date(count // 12, count % 12 + 1, 1)
 
 
-def _day(zone: tzinfo, now_ms: int) -> date:
-    """The day that has begun: where a clock goes back over a midnight that it had passed (Newfoundland at 00:01), the new one."""
-    today = _local(zone, now_ms).date()
-    tomorrow = today + timedelta(days=1)
-    return tomorrow if now_ms >= _day_starts(zone, tomorrow) else today
-
-
-def _day_starts(zone: tzinfo, day: date) -> int:
-    """The first instant of a local date, also where the clock skips or repeats midnight."""
-    midnight = datetime(day.year, day.month, day.day, tzinfo=zone)
-    starts = _ms(midnight)
-    if _local(zone, starts).replace(tzinfo=None) == midnight.replace(tzinfo=None):
-        return starts
-    # Midnight does not exist that day: the day starts where the clock jumped.
-    return _jump(zone, _ms(midnight.replace(fold=1)), starts)
-
-
-def skipped(wall: datetime) -> bool:
-    """Whether the clocks of its zone never show this time: they are set forward over it."""
-    return wall.astimezone(UTC).astimezone(wall.tzinfo).replace(tzinfo=None) != wall.replace(tzinfo=None)
-
-
 def _hour(zone: tzinfo, now_ms: int) -> Bounds:
     """The hour on the wall, as far as one UTC offset reaches."""
-    here = _local(zone, now_ms)
+    here = local(zone, now_ms)
     starts = now_ms - (here.minute * MINUTE_MS + here.second * 1000 + now_ms % 1000)
     ends = starts + HOUR_MS
     offset = here.utcoffset()
-    if _local(zone, starts).utcoffset() != offset:
-        starts = _jump(zone, starts, now_ms)
-    if _local(zone, ends - 1).utcoffset() != offset:
-        ends = _jump(zone, now_ms, ends - 1)
+    if local(zone, starts).utcoffset() != offset:
+        starts = jump(zone, starts, now_ms)
+    if local(zone, ends - 1).utcoffset() != offset:
+        ends = jump(zone, now_ms, ends - 1)
     key = f"{here:%Y-%m-%dT%H}"
-    repeated = _repeats(here.replace(minute=0)) or _repeats(here.replace(minute=59))
+    repeated = repeats(here.replace(minute=0)) or repeats(here.replace(minute=59))
     return Bounds(f"{key}{here:%:z}" if repeated else key, starts, ends)
-
-
-def _repeats(wall: datetime) -> bool:
-    """Whether the clock shows this twice: its earlier reading then has the greater offset. (In a gap it has the smaller.)"""
-    first, second = wall.replace(fold=0).utcoffset(), wall.replace(fold=1).utcoffset()
-    return first is not None and second is not None and first > second
-
-
-def _jump(zone: tzinfo, low_ms: int, high_ms: int) -> int:
-    """The first instant in (low, high] whose UTC offset is that of `high`."""
-    after = _local(zone, high_ms).utcoffset()
-    while high_ms - low_ms > 1:
-        middle = (low_ms + high_ms) // 2
-        if _local(zone, middle).utcoffset() == after:
-            high_ms = middle
-        else:
-            low_ms = middle
-    return high_ms

@@ -6,7 +6,7 @@ import re
 from datetime import UTC, date, datetime, timedelta, tzinfo
 
 from spendgate.errors import UsageError
-from spendgate.window import skipped
+from spendgate.wall_clock import skipped
 
 _AGO = re.compile(r"(?P<count>\d{1,6})(?P<unit>[mhdw])", re.ASCII)
 _ALLOWED = "write today, yesterday, 7d, 90m, 2026-11-22 or an ISO instant"

@@ -28,7 +28,8 @@ from spendgate.policy import Policy
 from spendgate.review.asked import provider_of
 from spendgate.review.cases import Calls, Case, Then, Verb
 from spendgate.selector import ATTRIBUTES
-from spendgate.window import DAY_MS, HOUR_MS, MINUTE_MS, day_starts_ms, skipped, zone_of
+from spendgate.wall_clock import skipped
+from spendgate.window import DAY_MS, HOUR_MS, MINUTE_MS, day_starts_ms, zone_of
 
 SUFFIX: Final = ".test.yaml"
 NOON: Final = "2026-06-17T12:00"
