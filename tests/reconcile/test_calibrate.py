@@ -12,10 +12,11 @@ from msgspec.structs import replace
 from reconcile.kit_explain import DAY, MODEL, NOW
 from spendgate.calibration import LEAST_PPM, MOST_PPM, ONE_PPM, UNCALIBRATED, Factor, Factors
 from spendgate.reconcile.bills import BilledDay
-from spendgate.reconcile.calibrate import Learned, Lesson, UserDay, Verdict, lesson
+from spendgate.reconcile.calibrate import Learned, Lesson, Verdict, lesson
 from spendgate.reconcile.captured import Call
 from spendgate.reconcile.facts import Facts, Person
 from spendgate.reconcile.result import State
+from spendgate.reconcile.user_days import UserDay
 from spendgate.statement import DAY_MS, Billed, Charge, Line, Who
 from spendgate.usage import Usage
 
