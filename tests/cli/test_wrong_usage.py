@@ -49,6 +49,28 @@ def test_bad_input_is_wrong_usage(
     assert told.count("\n") == 1 and all(part in told for part in says)
 
 
+ROOT = ["--root", "none"]
+
+
+@pytest.mark.parametrize(
+    ("words", "given", "most"),
+    [
+        pytest.param(["issue", *ROOT, "--device", "d", "--out", "o", "--new-key", "--days"], "400", 90, id="issue"),
+        pytest.param(["init", "--out", "o", "--name", "n", "--years"], "-1", 20, id="init"),
+        pytest.param(["token", *ROOT, "--days"], "1.5", 90, id="token"),
+        pytest.param(["token", *ROOT, "--fleet"], "0", 10_000, id="fleet"),
+        pytest.param(["serve", *ROOT, "--listen", "x:1", "--certificate", "c", "--days"], "x", 90, id="serve"),
+    ],
+)
+def test_a_number_out_of_range_is_told_with_its_range(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: list[str], given: str, most: int
+) -> None:
+    """By the option's own name, before anything is looked for or made."""
+    status, told = ended(monkeypatch, capsys, "ca", "org", *words, given)
+
+    assert (status, told) == (2, f"spendgate: {words[-1]} {given}: write a whole number from 1 to {most}\n")
+
+
 @pytest.mark.parametrize(
     ("options", "named"),
     [
