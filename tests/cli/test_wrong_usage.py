@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from typer.testing import CliRunner
 
@@ -104,6 +106,19 @@ def test_a_state_before_show_is_not_lost(state: State) -> None:
 def test_options_behind_show_hold(state: State) -> None:
     """Where the line says that they belong."""
     assert ran(state, "calls", "show", "0a1b", "--format", "json").startswith("{")
+
+
+def test_each_fault_of_a_statement_is_a_line_of_spendgates(
+    state: State, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """The second as the first."""
+    bill = tmp_path / "bill.yaml"
+    bill.write_text("statement: 1\nprovider: anthropic\nfrom: never\nthrough: ever\n")
+
+    status, told = ended(monkeypatch, capsys, "reconcile", "import", str(bill), "--state", str(state.root))
+
+    places = [line.partition("spendgate: bill.yaml:")[2].partition(":")[0] for line in told.splitlines()]
+    assert (status, places) == (1, ["3", "4"])
 
 
 def ended(
