@@ -131,6 +131,10 @@ class Meter:
 
     # requests
 
+    def http_connect(self, flow: http.HTTPFlow) -> None:
+        if isinstance(flow, MeteredFlow):
+            flow.captured = self._registry.host(folded(flow.request.host)) is not None
+
     def requestheaders(self, flow: http.HTTPFlow) -> None:
         if not flow.live:
             return
