@@ -7,10 +7,14 @@ from pathlib import Path
 
 import httpx2 as httpx
 import pytest
+from wsproto.events import AcceptConnection, CloseConnection, TextMessage
 
-from capture.rig import ANTHROPIC, HEADERS, OPENAI, URL, FakeRegistry, body, rig
+from capture.rig import ANTHROPIC, HEADERS, OPENAI, URL, FakeGate, FakeRegistry, body, rig
+from capture.test_socket import talking
 from spendgate.capture.asked import LEFT_BEHIND
+from spendgate.capture.socket import TRY_AGAIN
 from spendgate.exchange import State
+from spendgate.gate.interface import Intent, Refused
 
 
 class Narrowed(FakeRegistry):
@@ -59,3 +63,54 @@ async def test_what_still_runs_there_is_not_broken_off(tmp_path: Path) -> None:
         await it.ended(1, seen=1)
         [(_, reading, end)] = it.gate.settled
         assert end.complete and reading.parts[0].usage.output_tokens == 7
+
+
+@pytest.mark.parametrize("runs", ["nothing", "an answer", "a call that waits"])
+async def test_a_websocket_ends_with_what_runs_on_it(tmp_path: Path, runs: str) -> None:
+    """Its client is told to connect anew: at once where nothing runs, else behind the answer, and nothing more of it passes."""
+    registry, gate = Narrowed(), FakeGate(gap=asyncio.Event())
+    async with rig(tmp_path, registry=registry, gate=gate) as it, talking(it) as client:
+        assert gate.gap is not None and isinstance(await client.event(), AcceptConnection)
+        if runs != "nothing":
+            client.create()
+        if runs == "an answer":
+            gate.gap.set()
+            await client.until("response.created")
+        while len(gate.intents) < (runs != "nothing"):
+            await asyncio.sleep(0.01)
+        registry.dropped = OPENAI
+        for _ in range(2):
+            it.meter.policy_changed(registry)
+        client.create(model="never")
+        gate.gap.set()
+
+        if runs != "nothing":
+            await client.until("response.completed")
+        closed = await client.event()
+        while isinstance(closed, TextMessage):
+            closed = await client.event()
+        assert isinstance(closed, CloseConnection) and closed.code == TRY_AGAIN
+
+        await it.ended(int(runs != "nothing"), seen=1)
+        assert [served.model for served in it.provider.log.billable()] == ["gpt-5"] * (runs != "nothing")
+        assert [(end.complete, reading.final) for _, reading, end in gate.settled] == [(True, True)] * (
+            runs != "nothing"
+        )
+        [handshake] = gate.seen
+        assert (handshake.state, handshake.flags) == (State.FREE, (LEFT_BEHIND,))
+
+
+async def test_a_websocket_is_not_opened_once_its_host_is_dropped(tmp_path: Path) -> None:
+    """Its handshake was let go by the policy before, and its answer comes under this one."""
+    registry = Narrowed()
+
+    class Dropping(FakeGate):
+        async def spent(self, intent: Intent, *, writes: bool = True) -> Refused | None:
+            registry.dropped = OPENAI
+            return None
+
+    async with rig(tmp_path, registry=registry, gate=Dropping()) as it:
+        async with talking(it) as client:
+            assert await asyncio.wait_for(client.reader.read(), 60) == b""
+        await it.ended(0, seen=1)
+        assert it.gate.seen[0].flags[0] == LEFT_BEHIND

@@ -361,9 +361,36 @@ async def test_a_provider_that_cannot_be_reached_costs_nothing(tmp_path: Path, h
         await it.provider.stop()
         response = await client.post(URL, json=body(), headers=HEADERS)
         assert response.status_code == 502
+        assert (
+            f"The gate could not reach {ANTHROPIC}: the connection was refused." in response.json()["error"]["message"]
+        )
+        assert response.headers["x-should-retry"] == "true"
         await it.ended(2)
         assert [end.sent for _, _, end in it.gate.settled] == [True, False]
         assert len(it.gate.sent_ids) == 1
+
+
+@pytest.mark.parametrize("http2", [False, True], ids=["http/1.1", "h2"])
+async def test_a_provider_that_was_never_reached_is_told_of_in_its_own_words(tmp_path: Path, http2: bool) -> None:
+    """Not as a CONNECT that failed, whose text clients lose; a CONNECT to anybody else fails, and says why."""
+    async with rig(tmp_path) as it, it.client(http2=http2) as client:
+        port = it.provider.port
+        await it.provider.stop()
+        response = await client.post(URL, json=body(), headers=HEADERS)
+        assert response.status_code == 502
+        assert (
+            f"The gate could not reach {ANTHROPIC}: the connection was refused." in response.json()["error"]["message"]
+        )
+        await it.ended()
+        assert [end.sent for _, _, end in it.gate.settled] == [False]
+        assert it.gaps == []
+        reader, writer = await asyncio.open_connection("127.0.0.1", it.port)
+        writer.write(f"CONNECT 127.0.0.1:{port} HTTP/1.1\r\n\r\n".encode())
+        answer = await asyncio.wait_for(reader.read(2_000), 60)
+        assert (
+            answer.startswith(b"HTTP/1.1 502 ") and b"could not reach 127.0.0.1: the connection was refused" in answer
+        )
+        writer.close()
 
 
 async def test_a_gate_that_says_gone_has_nothing_settled(tmp_path: Path) -> None:

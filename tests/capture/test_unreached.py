@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import socket
+
 import pytest
 
 from spendgate.capture.coverage import FAILED, Gap
-from spendgate.capture.unreached import REMEDIES, unreached
+from spendgate.capture.unreached import NETWORK, REMEDIES, unreached
 
 HOST = "api.anthropic.com"
 SECRET = "kanarie"
@@ -84,7 +87,6 @@ def test_a_proxy_that_is_not_there(fault: str) -> None:
     assert found is not None
     assert (found.gap, found.passes) == (Gap.PROXY_FAILED, True)
     assert f"The proxy 198.51.100.9:3128, by which {HOST} is reached, was not." in found.message
-    assert unreached(fault, HOST) is None
 
 
 def test_a_certificate_may_be_the_proxys_own() -> None:
@@ -96,14 +98,30 @@ def test_a_certificate_may_be_the_proxys_own() -> None:
 
 
 @pytest.mark.parametrize(
-    "fault",
+    ("fault", "said"),
     [
-        "[Errno 111] Connect call failed ('198.51.100.4', 443)",
-        "connection closed",
+        (f"[Errno {socket.EAI_NONAME}] Name or service not known", "its name could not be resolved"),
+        (f"[Errno {socket.EAI_AGAIN}] Temporary failure in name resolution", "its name could not be resolved"),
+        (f"[Errno {errno.ECONNREFUSED}] Connect call failed ('198.51.100.4', 443)", "the connection was refused"),
+        (f"[Errno {errno.ETIMEDOUT}] Connect call failed ('198.51.100.4', 443)", "nothing answered"),
+        (
+            f"Multiple exceptions: [Errno {errno.ENETUNREACH}] Connect call failed ('2001:db8::4', 443, 0, 0),"
+            f" [Errno {errno.ECONNREFUSED}] Connect call failed ('198.51.100.4', 443), {SECRET}",
+            "no network leads to it, the connection was refused",
+        ),
     ],
 )
-def test_what_nobody_in_between_has_done(fault: str) -> None:
-    """It stays the error of a connection: a remedy about proxies and stores would lead astray."""
+def test_a_network_that_does_not_lead_there(fault: str, said: str) -> None:
+    """Why, and what to look at; it may be there in a moment, and is no finding."""
+    found = unreached(fault, HOST)
+    assert found is not None
+    assert (found.gap, found.passes) == (None, True)
+    assert found.message == f"Spendgate: The gate could not reach {HOST}: {said}. To mend it: {NETWORK}."
+
+
+@pytest.mark.parametrize("fault", ["connection closed", "[Errno 99999] it went wrong", "[Errno ] it went wrong"])
+def test_what_says_neither_who_nor_why(fault: str) -> None:
+    """It stays the error of a connection: a remedy would lead astray."""
     assert unreached(fault, HOST) is None
 
 

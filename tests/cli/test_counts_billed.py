@@ -259,6 +259,8 @@ def test_spend_shows_it_apart(place: State, tmp_path: Path) -> None:
     assert by_day[day]["not_captured_nanos"] == 200 * CENT
     where = json.loads(ran(place, "spend", "--where", "person=bob", "--format", "json").stdout)
     assert [row["not_captured_nanos"] for row in where] == [200 * CENT]
+    without = json.loads(ran(place, "spend", "--where", "session=", "--format", "json").stdout)
+    assert {row["person"]: row["not_captured_nanos"] for row in without} == {"alice": 900 * CENT, "bob": 200 * CENT}
 
 
 def test_a_map_says_whose_it_is(place: State, tmp_path: Path) -> None:

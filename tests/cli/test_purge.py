@@ -110,6 +110,10 @@ def test_reading_commands_say_what_is_a_sum(kept: State) -> None:
     for words in ("calls --limit 999", "spend --by session", "policy replay --since 90d", "spend --where project=x"):
         said = CliRunner().invoke(app, [*words.split(), "--state", str(kept.root)])
         assert f"before {day}" in said.stderr, (words, said.output)
+    for name in ("team", "session"):  # a sum has no session, and none of these calls a team
+        [without] = json.loads(ran(kept, "spend", "--by", name, "--where", f"{name}=", "--format", "json"))
+        of_all = json.loads(ran(kept, "spend", "--by", name, "--format", "json"))
+        assert without in of_all and without[name] is None
     for words in ("calls", "spend --by day,model", "policy replay"):
         said = CliRunner().invoke(app, [*words.split(), "--state", str(kept.root)])
         assert said.exit_code == 0

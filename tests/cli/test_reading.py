@@ -88,6 +88,21 @@ def test_spend_can_be_narrowed(state: State) -> None:
     assert json.loads(ran(state, "spend", "--since", "1h", "--by", "day", "--format", "json"))
 
 
+@pytest.mark.parametrize("name", ["team", "process", "refused_by", "basis"])
+def test_what_calls_have_none_of_is_named_and_found(state: State, name: str) -> None:
+    """In words in the table, as null and empty for programs; an empty value finds the very calls of that row."""
+    [without] = [row for row in json.loads(ran(state, "spend", "--by", name, "--format", "json")) if row[name] is None]
+
+    [found] = json.loads(ran(state, "spend", "--by", name, "--where", f"{name}=", "--format", "json"))
+    listed = json.loads(ran(state, "calls", "--where", f"{name}=", "--format", "json"))
+
+    assert found == without and len(listed) == found["calls"] + found["refused"]
+    assert {row[name] for row in listed} == {None}
+    word = {"refused_by": "not refused", "basis": "no basis"}.get(name, f"no {name}")
+    assert f"\n{word} " in ran(state, "spend", "--by", name)
+    assert ran(state, "spend", "--by", name, "--where", f"{name}=", "--format", "csv").splitlines()[1].startswith(",")
+
+
 @pytest.mark.parametrize("command", ["spend", "calls"])
 @pytest.mark.parametrize(
     ("filters", "says"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from typer.testing import CliRunner
 
@@ -49,6 +51,28 @@ def test_bad_input_is_wrong_usage(
     assert told.count("\n") == 1 and all(part in told for part in says)
 
 
+ROOT = ["--root", "none"]
+
+
+@pytest.mark.parametrize(
+    ("words", "given", "most"),
+    [
+        pytest.param(["issue", *ROOT, "--device", "d", "--out", "o", "--new-key", "--days"], "400", 90, id="issue"),
+        pytest.param(["init", "--out", "o", "--name", "n", "--years"], "-1", 20, id="init"),
+        pytest.param(["token", *ROOT, "--days"], "1.5", 90, id="token"),
+        pytest.param(["token", *ROOT, "--fleet"], "0", 10_000, id="fleet"),
+        pytest.param(["serve", *ROOT, "--listen", "x:1", "--certificate", "c", "--days"], "x", 90, id="serve"),
+    ],
+)
+def test_a_number_out_of_range_is_told_with_its_range(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: list[str], given: str, most: int
+) -> None:
+    """By the option's own name, before anything is looked for or made."""
+    status, told = ended(monkeypatch, capsys, "ca", "org", *words, given)
+
+    assert (status, told) == (2, f"spendgate: {words[-1]} {given}: write a whole number from 1 to {most}\n")
+
+
 @pytest.mark.parametrize(
     ("options", "named"),
     [
@@ -82,6 +106,19 @@ def test_a_state_before_show_is_not_lost(state: State) -> None:
 def test_options_behind_show_hold(state: State) -> None:
     """Where the line says that they belong."""
     assert ran(state, "calls", "show", "0a1b", "--format", "json").startswith("{")
+
+
+def test_each_fault_of_a_statement_is_a_line_of_spendgates(
+    state: State, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """The second as the first."""
+    bill = tmp_path / "bill.yaml"
+    bill.write_text("statement: 1\nprovider: anthropic\nfrom: never\nthrough: ever\n")
+
+    status, told = ended(monkeypatch, capsys, "reconcile", "import", str(bill), "--state", str(state.root))
+
+    places = [line.partition("spendgate: bill.yaml:")[2].partition(":")[0] for line in told.splitlines()]
+    assert (status, places) == (1, ["3", "4"])
 
 
 def ended(

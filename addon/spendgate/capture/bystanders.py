@@ -95,7 +95,8 @@ class Bystanders:
 
     def error(self, flow: http.HTTPFlow) -> None:
         host = flow.client_conn.sni or host_of(flow.request.host) or ""
-        if self._metered(flow) and flow.error and (found := unreached(flow.error.msg, host, flow.server_conn.via)):
+        found = unreached(flow.error.msg, host, flow.server_conn.via) if self._metered(flow) and flow.error else None
+        if found is not None and found.gap is not None:
             self._on_coverage(CoverageEvent(flow.client_conn.id, host, found.gap))
         self._stays(flow)
 

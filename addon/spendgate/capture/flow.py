@@ -55,6 +55,8 @@ class MeteredFlow(http.HTTPFlow):
         """`client` or `server`, where one of them ended the exchange before its time."""
         self.asked_as: str | None = None
         """The host that the client named, at a reverse listener: mitmproxy puts the upstream's in its place."""
+        self.captured = False
+        """Of a CONNECT: for a host whose calls are read, and can be answered one by one."""
         self.unprocessed = False
         """The provider says that it did nothing with this request."""
 

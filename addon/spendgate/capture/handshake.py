@@ -16,11 +16,12 @@ from msgspec.structs import replace
 from wsproto.utilities import generate_accept_token
 
 from spendgate.capture import refusal
+from spendgate.capture.asked import LEFT_BEHIND
 from spendgate.capture.call import Call
 from spendgate.capture.flow import MeteredFlow
 from spendgate.capture.overhearing import Overhearing, Turned
 from spendgate.capture.passage import Passage
-from spendgate.capture.socket import Talk
+from spendgate.capture.socket import PARTED, Talk
 from spendgate.capture.socket_layer import Deliver, Push
 from spendgate.exchange import State
 from spendgate.gate.interface import GatePort, Refused
@@ -108,6 +109,10 @@ class Counted:
     def from_server(self, content: bytes) -> None:
         self._passage.download(content)
 
+    def part(self) -> bool:
+        """Nobody knows what runs here."""
+        return True
+
     def ended(self, by_client: bool) -> None:
         self._passage.finish(complete=True, error=None)
 
@@ -124,6 +129,15 @@ def switched(flow: MeteredFlow, passage: Passage) -> bool:
         return False
     flow.conversation = Counted(passage)
     return True
+
+
+def left_behind(flow: MeteredFlow, passage: Passage, host: Host) -> None:
+    """The host of this open socket is captured no longer: it ends with the last answer, and its client connects anew."""
+    if LEFT_BEHIND in passage.call.flags:
+        return  # it has been told
+    passage.call.flags += (LEFT_BEHIND,)
+    if flow.conversation is None or flow.conversation.part():
+        host.inject(Deliver(flow, (PARTED,)))
 
 
 def _talk(

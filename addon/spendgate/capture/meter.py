@@ -77,9 +77,16 @@ class Meter:
         self._executor = ThreadPoolExecutor(max_workers=2, thread_name_prefix="spendgate-identity")
 
     def policy_changed(self, registry: asked.Registry) -> None:
-        """Another policy is in force: its providers hold for the next request, and no refusal is repeated from memory."""
+        """Another policy is in force: its providers hold for the next request, and no refusal is repeated from memory.
+
+        On a WebSocket no request will come: one to a host that is captured no longer is told to end.
+        """
         self._registry = registry
         self._deciding.forget()
+        for socket in [visitor.socket for visitor in self._visitors.values() if visitor.socket is not None]:
+            passage = _passage_of(socket)
+            if passage is not None and asked.left_behind(socket, registry):
+                _safely(partial(handshake.left_behind, socket, passage, self))
 
     def peer_of(self, connection_id: str) -> Peer:
         """Whose connection this is, as far as is known by now."""
@@ -126,6 +133,10 @@ class Meter:
         self._executor.shutdown(wait=False, cancel_futures=True)
 
     # requests
+
+    def http_connect(self, flow: http.HTTPFlow) -> None:
+        if isinstance(flow, MeteredFlow):
+            flow.captured = self._registry.host(folded(flow.request.host)) is not None
 
     def requestheaders(self, flow: http.HTTPFlow) -> None:
         if not flow.live:
@@ -224,6 +235,11 @@ class Meter:
             if flow.response.status_code == 101:
                 if not handshake.switched(flow, passage):
                     kill(flow)
+                elif asked.left_behind(flow, self._registry):  # the policy has changed since it was asked for
+                    passage.call.flags += (asked.LEFT_BEHIND,)
+                    kill(flow)
+                else:
+                    passage.visitor.socket = flow
             else:
                 flow.response.stream = passage.tapped(flow.response, lambda reading: self._cue(flow, passage, reading))
 

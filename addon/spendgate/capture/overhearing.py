@@ -84,6 +84,11 @@ class Overhearing(Creates):
                     self._looking = asyncio.get_running_loop().create_task(self._look(), name="overhearing")
         except Exception as fault:  # noqa: BLE001 - the message has gone to the client
             logger.error("a turn was not metered: %s", type(fault).__name__)
+        self._parted()
+
+    @property
+    def _idle(self) -> bool:
+        return super()._idle and not self._written.running()
 
     def finish(self, *, complete: bool, error: str | None) -> None:
         """The connection is over, and all that runs on it."""
@@ -169,6 +174,10 @@ class Turned:
 
     def from_server(self, content: bytes) -> None:
         """There is none."""
+
+    def part(self) -> bool:
+        """It is ending as it is."""
+        return True
 
     def ended(self, by_client: bool) -> None:
         self.finish(complete=True, error=None)

@@ -137,7 +137,7 @@ class Passage:
         return refusal.too_long(self.dialect, bound, self.call.call_id)
 
     def unreached(self, fault: str, proxy: ServerSpec | None) -> http.Response | None:
-        """The answer where there is no connection to the provider, and somebody in between is to be asked; None: nobody is."""
+        """The answer where there is no connection to the provider, and it is known why; None: it is not."""
         found = unreached(fault, self.call.host, proxy)
         if found is None:
             return None

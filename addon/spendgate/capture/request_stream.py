@@ -5,7 +5,7 @@ asked about by its beginning where it stays open. `stream` has the other half, a
 from __future__ import annotations
 
 from mitmproxy import flow, http
-from mitmproxy.proxy import context, layer, mode_specs
+from mitmproxy.proxy import commands, context, layer, mode_specs
 from mitmproxy.proxy.layers.http import DropStream, HTTPMode, HttpStream, SendHttp
 from mitmproxy.proxy.layers.http._events import (
     ErrorCode,
@@ -24,6 +24,7 @@ from mitmproxy.proxy.layers.http._hooks import HttpErrorHook
 from spendgate.capture.first_message import FirstMessage
 from spendgate.capture.flow import FirstMessageHook, MeteredFlow, SentHook
 from spendgate.capture.queueing import Lanes, Wanted
+from spendgate.capture.unreached import unreached
 from spendgate.capture.way_out import ThroughProxy
 
 MISDIRECTED = (
@@ -67,6 +68,19 @@ class RequestStream(HttpStream):
         left = RequestProtocolError(self.stream_id, "client left", ErrorCode.CANCEL)
         yield from super().handle_protocol_error(left)
         self.client_state = self.state_errored
+
+    def handle_connect_regular(self) -> layer.CommandGenerator[None]:
+        """As mitmproxy's own, but for a provider that cannot be reached: most clients lose what a refused CONNECT says, so it is
+        accepted, and each call in it is answered in the provider's shape."""
+        if not self.flow.response and self.context.options.connection_strategy == "eager":
+            host, port = self.context.server.address or ("", 0)
+            fault = yield commands.OpenConnection(self.context.server)
+            told = unreached(fault, host) if fault else None
+            if fault and not (told and self.flow.captured):
+                said = told.message if told else f"Cannot connect to {host}:{port}: {fault}"
+                self.flow.response = http.Response.make(502, said)
+        self.child_layer = layer.NextLayer(self.context)
+        yield from self.handle_connect_finish()  # type: ignore[no-untyped-call]  # mitmproxy's
 
     def handle_connect_upstream(self) -> layer.CommandGenerator[None]:
         self.child_layer = ThroughProxy.make(self.context, send_connect=True)[0]

@@ -35,6 +35,8 @@ TRY_AGAIN = 1012
 POLICY_VIOLATION = 1008
 TOO_BIG = 1009
 INTERNAL_ERROR = 1011
+PARTED = Push(b"", to_server=False, close=TRY_AGAIN)
+"""Ends a connection whose host is captured no longer: the next one is tunnelled."""
 
 
 class Creates:
@@ -64,6 +66,7 @@ class Creates:
         self._deliver = deliver
         self._ended = ended
         self._over = False
+        self._parting = False
         self._waiting: asyncio.Task[tuple[Push, ...] | None] | None = None
         self._kept: deque[Push] = deque()
         self._kept_bytes = 0
@@ -71,6 +74,8 @@ class Creates:
 
     def from_client(self, content: bytes, text: bool) -> tuple[Push, ...] | None:
         """None: pass it. Else what to send now instead."""
+        if self._parting:
+            return ()
         push = Push(content, to_server=True, text=text)
         if self._waiting is not None:
             return self._keep(push)
@@ -81,6 +86,11 @@ class Creates:
         self._waiting = task
         task.add_done_callback(partial(self._decided, push))
         return ()
+
+    def part(self) -> bool:
+        """True: nothing runs, or waits to leave."""
+        self._parting = True
+        return self._idle
 
     def ended(self, by_client: bool) -> None:
         self.finish(complete=False, error=leaver() if by_client else "server")
@@ -93,6 +103,16 @@ class Creates:
         self._kept.clear()
         self._running.finish(complete=complete, error=error)
         self._ended()
+
+    @property
+    def _idle(self) -> bool:
+        """Whether nothing runs, or waits to leave."""
+        return self._waiting is None and not self._running.running()
+
+    def _parted(self) -> None:
+        """Something may have been the last that ran: where the connection is to end, it does with that."""
+        if self._parting and self._idle:
+            self._deliver((PARTED,))
 
     # a create
 
@@ -183,6 +203,7 @@ class Creates:
             instead = self.from_client(kept.content, kept.text)
             pushes.extend((kept,) if instead is None else instead)
         self._deliver(tuple(pushes))
+        self._parted()
 
 
 class Talk(Creates):
@@ -219,6 +240,7 @@ class Talk(Creates):
         except Exception as fault:  # noqa: BLE001 - the message has gone to the client; a fault here must not end the rest
             for running in self._lanes.running():
                 running.reading = Reading(flags=(f"reader failed: {type(fault).__name__}",))
+        self._parted()
 
     async def _answer(self, ask: Ask, push: Push, fault: Exception | None) -> tuple[Push, ...]:
         return await super()._answer(self._lanes.asked(ask), push, fault)

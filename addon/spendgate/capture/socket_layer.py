@@ -55,6 +55,13 @@ class Conversation(Protocol):
         """A message that is on its way to the client."""
         ...
 
+    def part(self) -> bool:
+        """Its host is captured no longer: nothing more of the client passes.
+
+        True: it can end now. Else it ends with its last answer.
+        """
+        ...
+
     def ended(self, by_client: bool) -> None:
         """The connection is over. Called once."""
         ...

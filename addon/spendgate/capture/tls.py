@@ -84,7 +84,8 @@ class GateTls:
         client, server = data.context.client, data.context.server
         if client.sni:
             client.sni = folded(client.sni)
-        data.establish_server_tls_first = server.tls and self._now_set().eager
+        # One that could not be reached a moment ago is tried again by the request, which can be answered.
+        data.establish_server_tls_first = server.tls and self._now_set().eager and not server.error
         if data.establish_server_tls_first and not server.tls_established:
             server.alpn = self._chosen.get(self._question(server, client))
 

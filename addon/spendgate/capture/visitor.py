@@ -10,6 +10,7 @@ from mitmproxy import connection
 
 from spendgate.attribution import NOBODY, Evidence, Peer
 from spendgate.capture.ends import ends_of
+from spendgate.capture.flow import MeteredFlow
 from spendgate.identity.interface import Lookup
 
 PROCESS_WAIT_S = 2.0
@@ -30,6 +31,8 @@ class Visitor:
 
     def __init__(self, client: connection.Client, lookup: Lookup, executor: Executor) -> None:
         self.open: dict[str, Unfinished] = {}
+        self.socket: MeteredFlow | None = None
+        """The WebSocket that it has become."""
         self._peer = NOBODY
         self._finding: asyncio.Future[Peer] | None = None
         ends = ends_of(client)

@@ -14,7 +14,7 @@ from spendgate.capture.organization import LEAF_DAYS, LEAF_DAYS_MOST
 from spendgate.capture.stopping import stopping
 from spendgate.cli.ca_org import ROOT_FILE, RootOption, opened
 from spendgate.cli.moments import iso
-from spendgate.cli.options import FormatOption
+from spendgate.cli.options import FormatOption, whole_number
 from spendgate.cli.output import Column, Format, emit, note
 from spendgate.cli.passphrase import PassphraseOption
 from spendgate.enrolment import books
@@ -71,12 +71,20 @@ def token(
         int | None,
         typer.Option(
             "--fleet",
-            min=1,
-            max=USES_MOST,
-            help="One credential for an MDM to put on every laptop: so many may enrol by it.",
+            parser=whole_number("--fleet", USES_MOST),
+            metavar="N",
+            help=f"One credential for an MDM to put on every laptop: so many may enrol by it, at most {USES_MOST:,}.",
         ),
     ] = None,
-    days: Annotated[int, typer.Option("--days", min=1, max=DAYS_MOST, help="For how long it opens.")] = TOKEN_DAYS,
+    days: Annotated[
+        int,
+        typer.Option(
+            "--days",
+            parser=whole_number("--days", DAYS_MOST),
+            metavar="N",
+            help=f"For how long it opens: 1 to {DAYS_MOST}.",
+        ),
+    ] = TOKEN_DAYS,
     fmt: FormatOption = Format.TABLE,
 ) -> None:
     """Make what a laptop shows to enrol over HTTPS: a token for one use, or with --fleet a credential for many. Shown once.
@@ -208,7 +216,13 @@ def serve(
         ),
     ] = None,
     days: Annotated[
-        int, typer.Option("--days", min=1, max=LEAF_DAYS_MOST, help="For how long the certificates hold.")
+        int,
+        typer.Option(
+            "--days",
+            parser=whole_number("--days", LEAF_DAYS_MOST),
+            metavar="N",
+            help=f"For how long the certificates hold: 1 to {LEAF_DAYS_MOST}.",
+        ),
     ] = LEAF_DAYS,
     passphrase_file: PassphraseOption = None,
 ) -> None:

@@ -16,6 +16,7 @@ from spendgate.capture.certificates import Signer
 from spendgate.capture.organization import LEAF_DAYS, LEAF_DAYS_MOST, ROOT_YEARS
 from spendgate.cli import ca_token
 from spendgate.cli.ca_token import URI_FILE, ExistingKeyOption, TokenOption
+from spendgate.cli.options import whole_number
 from spendgate.cli.output import inert, note, writing
 from spendgate.cli.passphrase import PassphraseOption, passphrase
 from spendgate.config.bundle import Gathering
@@ -72,7 +73,13 @@ def init(
     host: HostsOption = None,
     policy: PolicyHostsOption = None,
     years: Annotated[
-        int, typer.Option("--years", min=1, max=_YEARS_MOST, help="For how long the root holds.")
+        int,
+        typer.Option(
+            "--years",
+            parser=whole_number("--years", _YEARS_MOST),
+            metavar="N",
+            help=f"For how long the root holds: 1 to {_YEARS_MOST}.",
+        ),
     ] = ROOT_YEARS,
     token: TokenOption = None,
     existing_key: ExistingKeyOption = False,
@@ -136,7 +143,13 @@ def issue(
         typer.Option("--new-key", help="Make the device's key, too: the file is secret, and for that device alone."),
     ] = False,
     days: Annotated[
-        int, typer.Option("--days", min=1, max=LEAF_DAYS_MOST, help="For how long the certificates hold.")
+        int,
+        typer.Option(
+            "--days",
+            parser=whole_number("--days", LEAF_DAYS_MOST),
+            metavar="N",
+            help=f"For how long the certificates hold: 1 to {LEAF_DAYS_MOST}.",
+        ),
     ] = LEAF_DAYS,
     passphrase_file: PassphraseOption = None,
 ) -> None:

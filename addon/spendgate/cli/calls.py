@@ -12,7 +12,7 @@ from spendgate.cli.call_explained import explained, guessed
 from spendgate.cli.desk import Asking
 from spendgate.cli.desks import desk
 from spendgate.cli.moments import to_the_second
-from spendgate.cli.options import FormatOption, StateOption, utf8
+from spendgate.cli.options import FormatOption, StateOption, utf8, whole_number
 from spendgate.cli.output import Column, Format, emit, emit_json, note
 from spendgate.cli.spans import nothing
 from spendgate.cli.spend import SinceOption, UntilOption, WhereOption
@@ -49,24 +49,15 @@ def register(app: typer.Typer) -> None:
     app.add_typer(_commands, name="calls")
 
 
-def _limit(word: str) -> int:
-    """Read here, since what is wrong is told in one line. Raises UsageError."""
-    try:
-        count = int(word)
-    except ValueError:
-        count = 0
-    if not 1 <= count <= _MOST:
-        raise UsageError(f"--limit {word}: write a whole number from 1 to {_MOST}")
-    return count
-
-
 @_commands.callback()
 def calls(
     context: typer.Context,
     since: SinceOption = None,
     until: UntilOption = None,
     where: WhereOption = None,
-    limit: Annotated[int, typer.Option("--limit", parser=_limit, metavar="N", help="The newest so many.")] = 50,
+    limit: Annotated[
+        int, typer.Option("--limit", parser=whole_number("--limit", _MOST), metavar="N", help="The newest so many.")
+    ] = 50,
     free: Annotated[
         bool, typer.Option("--free", help="Also requests that cost nothing: settings, telemetry, token counts.")
     ] = False,

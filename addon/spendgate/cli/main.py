@@ -12,7 +12,7 @@ import sys
 
 from spendgate.cli.commands import application
 from spendgate.cli.output import end_notes, flush, note, spell, tell
-from spendgate.errors import PolicyError, RolloutError, SpendgateError, UsageError
+from spendgate.errors import PolicyError, RolloutError, SpendgateError, StatementError, UsageError
 
 
 def run() -> None:
@@ -38,6 +38,10 @@ def _run() -> None:
             tell(line)  # `file:line:column: …` stands alone, so that editors can follow it
         why = "the policy cannot take force" if isinstance(fault, PolicyError) else "nothing was made"
         note(f"{why}: {len(fault.faults)} fault{'s' if len(fault.faults) > 1 else ''}")
+        sys.exit(1)
+    except StatementError as fault:
+        for line in fault.faults:
+            note(line)
         sys.exit(1)
     except SpendgateError as fault:
         note(str(fault))

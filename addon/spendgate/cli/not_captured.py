@@ -89,13 +89,13 @@ def tell_uncounted(reader: Reader) -> None:
 
 
 def of_span(reader: Reader, asked: Span, policy: Policy) -> tuple[Uncaptured, ...]:
-    """What counts in this span and has these attributes: what is not known of it fits no filter."""
+    """What counts in this span and has these attributes: what is not known of it fits the empty one alone."""
     since_ms, until_ms = asked.since_ms or 0, _ALWAYS_MS if asked.until_ms is None else asked.until_ms
     found = []
     for cell in reader.uncaptured():
         if since_ms <= cell.booked_ms < until_ms:
             known = _attributes(cell, policy)
-            if all(known.get(name) == value for name, value in asked.where):
+            if all((known.get(name) or "") == value for name, value in asked.where):
                 found.append(cell)
     return tuple(found)
 

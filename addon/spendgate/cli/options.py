@@ -92,6 +92,21 @@ def port_from(least: int, option: str = "--port") -> Callable[[str], int]:
     return parsed
 
 
+def whole_number(option: str, most: int) -> Callable[[str], int]:
+    """The parser of an option that counts, from 1 on: what is wrong is told in one line, not in typer's words."""
+
+    def parsed(word: str | int) -> int:
+        try:
+            number = int(word)
+        except ValueError:
+            number = 0
+        if not 1 <= number <= most:
+            raise UsageError(f"{option} {word}: write a whole number from 1 to {most}")
+        return number
+
+    return parsed
+
+
 def utf8(name: str, text: str) -> str:
     """The text of an option or argument, which is looked for in the ledger. Raises UsageError where it holds bytes that no
     text in the ledger can have."""

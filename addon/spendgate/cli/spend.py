@@ -18,7 +18,11 @@ SinceOption = Annotated[str | None, typer.Option("--since", metavar="T", help="F
 UntilOption = Annotated[str | None, typer.Option("--until", metavar="T", help="Before then.")]
 WhereOption = Annotated[
     list[str] | None,
-    typer.Option("--where", metavar="ATTR=VALUE", help="Only these. May be given again, for another attribute."),
+    typer.Option(
+        "--where",
+        metavar="ATTR=VALUE",
+        help="Only these; ATTR= those that have none. May be given again, for another attribute.",
+    ),
 ]
 _TOTALS = (
     Column("calls", "calls", right=True, weight=0),
@@ -34,6 +38,8 @@ _TOTALS = (
     Column("output_tokens", "output", right=True, weight=3),
 )
 _NOT_CAPTURED = (Column("not_captured_nanos", "not captured", right=True, weight=1),)
+_NONE = {"refused_by": "not refused", "refused_why": "not refused", "would_refuse_by": "by no rule"}
+"""How a table calls the group of calls that have no such attribute; `no team`, where the word alone says it."""
 _FIGURES = tuple(field.name for field in fields(Spend) if field.name != "key")
 
 
@@ -57,13 +63,20 @@ def spend(
     spent = [total for total in found.totals if total.calls or total.refused or total.not_captured_nanos]
     beside = _NOT_CAPTURED if any(total.not_captured_nanos for total in spent) else ()
     columns = [*(Column(name, name, weight=0) for name in names), *_TOTALS[:3], *beside, *_TOTALS[3:]]
-    emit([_row(names, total) for total in spent], columns, fmt, empty=nothing(asking), keys=(*names, *_FIGURES))
+    rows = [_row(names, total) for total in spent]
+    if fmt is Format.TABLE:
+        rows = [{**row, **{name: _word(name) for name in names if row[name] in (None, "")}} for row in rows]
+    emit(rows, columns, fmt, empty=nothing(asking), keys=(*names, *_FIGURES))
     if found.note:
         note(found.note)
     if found.billed:
         note(found.billed)
     for line in found.seats:
         note(f"seat {line}")
+
+
+def _word(name: str) -> str:
+    return _NONE.get(name) or f"no {name.replace('_', ' ')}"
 
 
 def _row(names: tuple[str, ...], total: Spend) -> dict[str, object]:

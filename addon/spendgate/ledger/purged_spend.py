@@ -1,7 +1,7 @@
 """What purged calls add to `spend`: the sums of their days, in the groups that were asked for.
 
 A day counts where its noon (UTC) is in the span. An attribute that a sum does not tell, and the hour, is None there; a filter by
-one finds nothing of it.
+one finds nothing of it, but for the empty one, which finds all: as the group without it has all.
 """
 
 from __future__ import annotations
@@ -34,16 +34,17 @@ class Wanted(NamedTuple):
 
 def purged_spend(conn: sqlite3.Connection, wanted: Wanted, period: Callable[[str, int], str]) -> dict[Key, Figures]:
     """The sums of purged calls by group; `period` names the day, week or month of an instant. Only reads."""
-    if any(name not in SUMMED for name, _ in wanted.where):
+    if any(value and name not in SUMMED for name, value in wanted.where):
         return {}
+    told_of = [(name, value) for name, value in wanted.where if name in SUMMED]
     told = [name for name in wanted.by if name in SUMMED]
     columns = ", ".join(["day", *[f"nullif({name}, '')" for name in told]])
-    where = "".join(f" AND {name} = ?" for name, _ in wanted.where)
+    where = "".join(f" AND {name} = ?" for name, _ in told_of)
     group = ", ".join(str(place + 1) for place in range(1 + len(told)))
     sql = f"SELECT {columns}, {_FIGURES} FROM day_sums WHERE 1{where} GROUP BY {group}"  # noqa: S608 - checked words
     since_ms, until_ms = wanted.since_ms or 0, _ALWAYS_MS if wanted.until_ms is None else wanted.until_ms
     found: dict[Key, Figures] = {}
-    for day, *row in conn.execute(sql, [value for _, value in wanted.where]):
+    for day, *row in conn.execute(sql, [value for _, value in told_of]):
         at_ms = noon_ms(day)
         if not since_ms <= at_ms < until_ms:
             continue

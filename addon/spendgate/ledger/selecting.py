@@ -18,7 +18,10 @@ ATTRIBUTES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Calls booked from `since_ms` on and before `until_ms`, with these attributes; empty parts limit nothing."""
+    """Calls booked from `since_ms` on and before `until_ms`, with these attributes; empty parts limit nothing.
+
+    An attribute's empty value fits the calls that have none.
+    """
 
     since_ms: int | None = None
     until_ms: int | None = None
@@ -34,7 +37,10 @@ EVERY_CALL: Final = Span()
 
 def where(span: Span, *more: str) -> tuple[str, tuple[Any, ...]]:
     """A WHERE clause of checked words, with these further conditions, and its values."""
-    parts: list[tuple[str, Any]] = [(f"{attribute(name)} = ?", value) for name, value in span.where]
+    parts: list[tuple[str, Any]] = [
+        (f"{attribute(name)} = ?" if value else f"coalesce({attribute(name)}, '') = ?", value)
+        for name, value in span.where
+    ]
     if span.since_ms is not None:
         parts.append(("booked_ms >= ?", span.since_ms))
     if span.until_ms is not None:
