@@ -86,7 +86,7 @@ class Meter:
         for socket in [visitor.socket for visitor in self._visitors.values() if visitor.socket is not None]:
             passage = _passage_of(socket)
             if passage is not None and asked.left_behind(socket, registry):
-                _safely(partial(handshake.left_behind, socket, passage, self))
+                safely(partial(handshake.left_behind, socket, passage, self._sockets))
 
     def peer_of(self, connection_id: str) -> Peer:
         """Whose connection this is, as far as is known by now."""
