@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from spendgate.alerts import courier
+from spendgate.alerts import letter
 from spendgate.audit_words import FINDINGS, AuditWord
 from spendgate.config.policy_file import parse_policy
 from spendgate.gate.findings import DAILY, TOLD, Findings, rows
@@ -92,8 +92,8 @@ def test_the_message_says_what_it_is_about(tmp_path: Path) -> None:
         Findings(outbox).look(policy(), NOW_MS)
         outbox.route(1, ["json-1"], NOW_MS)
         [due] = outbox.due(NOW_MS, NOW_MS + 1, 5)
-    assert courier.title(due) == "Spendgate page: ledger altered"
-    said = courier.body(due, "lt-1")
+    assert letter.title(due) == "Spendgate page: ledger altered"
+    said = letter.body(due, "lt-1")
     assert "More: spendgate audit verify" in said and "On the machine: lt-1" in said
 
 

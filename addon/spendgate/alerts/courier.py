@@ -15,7 +15,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
 from functools import lru_cache
 from html import escape
 from pathlib import Path
@@ -25,9 +24,10 @@ import msgspec
 
 import spendgate
 from spendgate.alerts import routing
+from spendgate.alerts.letter import body, title
 from spendgate.alerts.sending import Message, Result
 from spendgate.errors import LedgerUnavailable
-from spendgate.ledger.messages import ASK, EVIDENCE, GRANT
+from spendgate.ledger.messages import ASK
 from spendgate.ledger.outbox import Due, Outbox, Unrouted
 from spendgate.policy import Policy
 
@@ -51,35 +51,6 @@ def backoff_ms(attempts: int, chance: float) -> int:
     """How long to wait after so many attempts: doubled each time, at most half an hour, half of it by chance (0 to 1)."""
     whole = min(MOST_MS, FIRST_MS << min(attempts - 1, 20))
     return whole // 2 + int(whole / 2 * chance)
-
-
-def title(due: Due) -> str:
-    """`Spendgate alert: person/month 80%`; of an ask whose it is, of a digest its week, of evidence what was found."""
-    if due.form == ASK:
-        return f"Spendgate: {due.value} asks for more"
-    if due.form == GRANT:
-        return f"Spendgate: {due.value} has more"
-    if due.form == routing.DIGEST:
-        return f"Spendgate {due.rule}, {due.window}"
-    return f"Spendgate {due.severity}: {due.value if due.form == EVIDENCE else due.rule}"
-
-
-def body(due: Due, machine: str) -> str:
-    """The sentence with the figures, who answers for it, the command behind it, and its name; also the machine that figures
-    and the command are of, for its reader has many. An ask or a grant has its own words for that."""
-    if due.form == routing.DIGEST:
-        return due.long_text or due.text
-    when = datetime.fromtimestamp(due.at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    does = {GRANT: "Shows all of it", EVIDENCE: "More"}.get(due.form, "The calls")
-    if due.form == ASK:
-        exception = not due.command.startswith("spendgate ")
-        does = "Grants it, in the policy file (nobody may by a signature)" if exception else "Grants it"
-    name = {ASK: "Ask", GRANT: "Grant"}.get(due.form, "Alert")
-    where = "" if due.form in (ASK, GRANT) else f"\nOn the machine: {machine}"
-    return (
-        f"{due.text}.{where}\nAnswers for it: {due.owner}\n{does}: {due.command}\n"
-        f"{name} {due.name}, rule {due.rule}, {when}"
-    )
 
 
 def warn(policy: Policy) -> None:

@@ -1,33 +1,20 @@
-"""`spendgate ca org token`, `tokens`, `revoke`, `serve` and `enrolled`: the company's side of enrolment over HTTPS."""
+"""`spendgate ca org token`, `tokens`, `revoke` and `enrolled`: the company's books of enrolment over HTTPS."""
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from spendgate.capture import organization
-from spendgate.capture.organization import LEAF_DAYS, LEAF_DAYS_MOST
-from spendgate.capture.stopping import stopping
-from spendgate.cli.ca_org import ROOT_FILE, RootOption, opened
+from spendgate.cli.ca_org import RootOption
+from spendgate.cli.ca_serve import books_of, serve
 from spendgate.cli.moments import iso
 from spendgate.cli.options import FormatOption, whole_number
 from spendgate.cli.output import Column, Format, emit, note
-from spendgate.cli.passphrase import PassphraseOption
-from spendgate.enrolment import books
-from spendgate.enrolment.books import Books
 from spendgate.enrolment.credentials import DAYS_MOST, USES_MOST, Credential, hashed, name_of, new_secret
-from spendgate.enrolment.office import Office
-from spendgate.enrolment.shown import Files, Following, follow
 from spendgate.errors import SpendgateError, UsageError
-
-if TYPE_CHECKING:
-    from socket import socket
-
-    from spendgate.enrolment.server import Door
 
 TOKEN_DAYS = 7
 _MADE = (Column("token", "token", weight=0), Column("device", "device"), Column("until", "until"), Column("id", "id"))
@@ -99,7 +86,7 @@ def token(
     now = datetime.now(UTC)
     made_ms, until_ms = (int(at.timestamp() * 1000) for at in (now, now + timedelta(days=days)))
     rows: list[dict[str, object]] = []
-    with _books(root).open() as page:
+    with books_of(root).open() as page:
         names: list[str | None] = [*(device or ())] or [None]
         for name in names:
             secret = new_secret()
@@ -119,7 +106,7 @@ def token(
 def tokens(root: RootOption, fmt: FormatOption = Format.TABLE) -> None:
     """The credentials that were made, by their ids: how often each may still be used, and until when."""
     now_ms = int(datetime.now(UTC).timestamp() * 1000)
-    with _books(root).open() as page:
+    with books_of(root).open() as page:
         found = page.credentials()
     emit(
         [
@@ -165,7 +152,7 @@ def revoke(
     if (token_id is None) is (device is None):
         raise UsageError("give --token ID or --device NAME; one of them")
     now_ms = int(datetime.now(UTC).timestamp() * 1000)
-    with _books(root).open() as page:
+    with books_of(root).open() as page:
         done = page.revoke(token_id, now_ms) if token_id else page.block(device or "", now_ms)
     if not done:
         raise SpendgateError("there is none of this name: `spendgate ca org tokens` and `enrolled` list them")
@@ -177,7 +164,7 @@ def enrolled(root: RootOption, fmt: FormatOption = Format.TABLE) -> None:
 
     `refused: a copied key` is a device whose key was renewed by another: two have it.
     """
-    with _books(root).open() as page:
+    with books_of(root).open() as page:
         lines = page.lines()
     rows = [
         {
@@ -192,89 +179,3 @@ def enrolled(root: RootOption, fmt: FormatOption = Format.TABLE) -> None:
         for each in lines
     ]
     emit(rows, _TRAIL, fmt, empty="nothing was issued yet")
-
-
-def serve(
-    root: RootOption,
-    listen: Annotated[
-        str,
-        typer.Option("--listen", metavar="ADDRESS:PORT", help="Where laptops reach it.", show_default=False),
-    ],
-    certificate: Annotated[
-        Path,
-        typer.Option(
-            "--certificate",
-            metavar="FILE",
-            help="This server's own, in PEM with its chain: one that laptops' system trust takes.",
-            show_default=False,
-        ),
-    ],
-    key: Annotated[
-        Path | None,
-        typer.Option(
-            "--key", metavar="FILE", help="Its key, in PEM, where it is not in the same file.", show_default=False
-        ),
-    ] = None,
-    days: Annotated[
-        int,
-        typer.Option(
-            "--days",
-            parser=whole_number("--days", LEAF_DAYS_MOST),
-            metavar="N",
-            help=f"For how long the certificates hold: 1 to {LEAF_DAYS_MOST}.",
-        ),
-    ] = LEAF_DAYS,
-    passphrase_file: PassphraseOption = None,
-) -> None:
-    """Answer laptops that enrol and renew over HTTPS, until stopped: EST (RFC 7030), as far as it fits; `mdm/README.md`.
-
-    It holds the root's key while it runs: in a token (`ca org init --token`) whoever takes the machine cannot take the key along.
-    """
-    from spendgate.enrolment.server import Door, listening  # noqa: PLC0415 - no other command needs a server
-
-    address, port = _place(listen)
-    files = Files(certificate, key)
-    seen = files.stamp()
-    try:
-        following = Following(files, files.load(ask=True), seen, note)
-    except ValueError as fault:
-        raise SpendgateError(str(fault)) from None
-    book = _books(root)
-    with book.open():
-        pass  # what is wrong with them is told before anybody asks
-    try:
-        sockets = listening(address, port)
-    except OSError as fault:
-        raise SpendgateError(f"--listen {listen}: {fault.strerror or fault}") from fault
-    signer = opened(root, passphrase_file)
-    office = Office(signer, book, timedelta(days=days))
-    door = Door(office, note, lambda: datetime.now(UTC))
-    asyncio.run(_until_stopped(door, sockets, following, address))
-
-
-async def _until_stopped(door: Door, sockets: list[socket], following: Following, address: str) -> None:
-    from spendgate.enrolment.server import serving  # noqa: PLC0415 - the same
-
-    stop = asyncio.Event()
-    with stopping(stop):
-        async with serving(door, sockets, following.shown.tls) as show:
-            renewals = asyncio.create_task(follow(following, show, door.now))
-            shown = f"[{address}]" if ":" in address else address
-            note(f"ready https://{shown}:{sockets[0].getsockname()[1]}")
-            await stop.wait()
-            renewals.cancel()
-
-
-def _place(listen: str) -> tuple[str, int]:
-    """Raises UsageError."""
-    address, _, port = listen.rpartition(":")
-    if not address or not port.isascii() or not port.isdigit() or int(port) > 65535:
-        raise UsageError("--listen is ADDRESS:PORT, as 10.0.0.5:8443 or [::]:8443")
-    return address.removeprefix("[").removesuffix("]"), int(port)
-
-
-def _books(root: Path) -> Books:
-    """Beside the root. Raises SpendgateError where that is none."""
-    if not (root / ROOT_FILE).exists():
-        raise SpendgateError(f"{root} is no folder of `spendgate ca org init`: it has no {ROOT_FILE}")
-    return Books(root / books.FILE)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
 from contextlib import closing
 
 from spendgate.alerts import routing
-from spendgate.answerers import answering_team, may_approve
-from spendgate.approvers import Approver
+from spendgate.answerers import answering_team
 from spendgate.budget import whole_name
 from spendgate.cli import granted, in_force
 from spendgate.cli.asking import (
@@ -19,26 +17,24 @@ from spendgate.cli.asking import (
     now_utc,
     own_values,
     port,
-    said,
     standing,
     until_of,
     values_of,
 )
 from spendgate.cli.desk import Rows, Signing, Wish
-from spendgate.cli.moments import iso, shown
+from spendgate.cli.grants_shown import ask_row, grant_row, lines_of
 from spendgate.cli.own import Hand, own_person
 from spendgate.cli.own_calls import calls_of, draws_on
 from spendgate.cli.reached import reached
 from spendgate.config.paths import SERVICE_DIRECTORY
 from spendgate.errors import StateError, UsageError
-from spendgate.grant_texts import REASON_LENGTH_MAX, Ask, exception_of
-from spendgate.grants import Refusal, Taken
+from spendgate.grant_texts import REASON_LENGTH_MAX, Ask
+from spendgate.grants import Refusal
 from spendgate.ledger.gates import living
 from spendgate.ledger.grants import Asked
 from spendgate.ledger.messages import ASK
 from spendgate.ledger.queries import Reader
 from spendgate.money import dollars, short_dollars
-from spendgate.policy import Policy
 from spendgate.window import shown_in, zone_of
 
 ID_BYTES = 4
@@ -84,7 +80,7 @@ def ask(hand: Hand, wish: Wish) -> tuple[str, ...]:
     with port(hand.state, policy, machine) as book:
         asked = book.ask(asked, now_ms)
     reaches = routing.keys_of_ask(policy, asked.ask, answering_team(policy, about, who.team), now_ms)
-    return _lines(asked, policy, sends=bool(living(hand.state.gates)), reaches=bool(reaches))
+    return lines_of(asked, policy, sends=bool(living(hand.state.gates)), reaches=bool(reaches))
 
 
 def asks(hand: Hand) -> Rows:
@@ -95,7 +91,7 @@ def asks(hand: Hand) -> Rows:
         given = {each.signed.grant.id: short_dollars(each.signed.grant.amount_nanos) for each in reader.grants()}
         notifies = routing.notifies(hand.policy)
         return tuple(
-            _ask_row(
+            ask_row(
                 each,
                 hand.policy,
                 now_ms,
@@ -112,14 +108,14 @@ def grants(hand: Hand) -> Rows:
     policy, now_ms, sight = hand.policy, int(now_utc().timestamp() * 1000), hand.sight
     with closing(Reader(hand.state.ledger)) as reader:
         rows = [
-            _ask_row(each, policy, now_ms) | {"by": f"asked of {each.asked_of}"}
+            ask_row(each, policy, now_ms) | {"by": f"asked of {each.asked_of}"}
             for each in standing(reader.asks(), policy, in_force.since_ms(hand.state), now_ms)
             if each.open(now_ms) and sight.sees(each.ask.person)
         ]
         grants_now = granted.shown(hand.state, policy, reader, now_ms).grants
         counting = {each.grant for each in grants_now if each.until_ms > now_ms}
         rows += [
-            _grant_row(each, policy, now_ms, counting)
+            grant_row(each, policy, now_ms, counting)
             for each in reader.grants()
             if sight.sees(each.signed.grant.person)
         ]
@@ -168,93 +164,3 @@ def revoke(hand: Hand, grant_id: str) -> str:
         if not book.revoke(grant_id, hand.sight.account, int(now_utc().timestamp() * 1000)):
             raise StateError(f"grant {grant_id} has ended already")
     return f"grant {grant_id} has ended"
-
-
-def _ask_row(asked: Asked, policy: Policy, now_ms: int, given: str = "", told: str = "") -> dict[str, object]:
-    """An ask as it is listed; `given`: what a grant has answered it with; `told`: whether its message is there."""
-    each = asked.ask
-    state = f"granted {given}".strip() if asked.granted else "open" if asked.open(now_ms) else "over"
-    if not asked.granted and (asked.replaced or asked.excepted):
-        state = f"replaced by {asked.replaced}" if asked.replaced else "given by an exception"
-    return {
-        "id": each.id,
-        "status": state,
-        "person": each.person,
-        "budget": each.budget,
-        "amount_nanos": each.amount_nanos,
-        "asked_at": iso(each.at_ms),
-        "until": iso(each.until_ms),
-        "ends": shown(each.until_ms, zone_of(policy.timezone)),
-        "asked_of": asked.asked_of,
-        "reached": told,
-        "reason": each.reason,
-        "grant": asked.granted,
-        "figures": said(asked.figures),
-        "code": each.code(),
-    }
-
-
-def _grant_row(taken: Taken, policy: Policy, now_ms: int, counting: set[str]) -> dict[str, object]:
-    """A grant as it is listed; `counting` are those that the policy in force lets count."""
-    each = taken.signed.grant
-    word = "granted" if each.id in counting else "does not count"
-    over = taken.until_ms <= now_ms or taken.ended
-    return {
-        "id": each.id,
-        "status": f"ended: {taken.ended}" if taken.ended else "ended" if over else word,
-        "person": each.person,
-        "budget": each.budget,
-        "amount_nanos": each.amount_nanos,
-        "until": iso(taken.until_ms),
-        "ends": shown(taken.until_ms, zone_of(policy.timezone)),
-        "by": each.approver,
-        "reason": each.reason,
-    }
-
-
-def _lines(asked: Asked, policy: Policy, *, sends: bool, reaches: bool) -> tuple[str, ...]:
-    """`sends`: a gate runs that sends messages; `reaches`: the policy names somebody whom this one goes to."""
-    each, figures = asked.ask, said(asked.figures)
-    able = may_approve(policy, each.person, each.machine, each.values, each.at_ms)
-    what = f"{dollars(each.amount_nanos)} more of {each.budget}"
-    until = f"until {shown_in(policy.timezone, each.until_ms)}{f': {each.reason}' if each.reason else ''}."
-    if reaches:
-        when = "The running gate tells them now" if sends else "No gate runs: the next one tells them"
-        first = f"Asked {asked.asked_of} for {what} for {each.person}, {until}"
-        told = f"{when}; `spendgate ask list` says whether they have it."
-    else:
-        first = f"Written down: {each.person} asks {asked.asked_of} for {what}, {until}"
-        told = (
-            "Nobody is told of it by this policy, which has no `notify` for alerts and no approver with mail: send"
-            f" {asked.asked_of} the last line of this yourself."
-        )
-    return (
-        first,
-        *([f"When it refused: {figures}."] if figures else []),
-        told,
-        *(_granting(asked, able) if able else _excepting(asked, policy)),
-    )
-
-
-def _granting(asked: Asked, able: Sequence[Approver]) -> tuple[str, ...]:
-    return (
-        _who_may(able),
-        f"On this machine they answer with:  spendgate grant {asked.ask.id} --key KEYFILE --reason WHY",
-        "On another one, send them this line:",
-        asked.ask.code(),
-    )
-
-
-def _excepting(asked: Asked, policy: Policy) -> tuple[str, ...]:
-    """Where nobody may grant it: what the policy's owner writes into its file."""
-    lacks = f"No approver of the policy may grant this to {asked.ask.person}"
-    why = lacks if policy.approvers else "The policy has no approvers, so no grant counts"
-    return (
-        f"{why}. To give it, this goes under `exceptions:` in the policy's file:",
-        f"  - {exception_of(asked.ask, asked.asked_of, policy.timezone)}",
-    )
-
-
-def _who_may(able: Sequence[Approver]) -> str:
-    names = dict.fromkeys(f"{each.person} (up to {dollars(each.up_to_nanos)})" for each in able)
-    return f"Who may approve by the policy: {', '.join(names)}."
