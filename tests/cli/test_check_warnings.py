@@ -62,6 +62,21 @@ def test_rules_that_leave_somebody_some_model_are_not_told(tmp_path: Path, rules
     assert not [line for line in found if line.startswith("every call")]
 
 
+def test_a_warning_about_a_host_names_its_line(tmp_path: Path) -> None:
+    """Under `never` each stands for itself; a warning about all of a provider's names the list."""
+    hosts = "  hosts: [{host: llm.acme.example, dialect: openai}]\n"
+    never = "  never:\n    - Api.Openai.Con\n    - '*.cursor.sh'\n    - '*.acme.example'\n"
+    found = checked(tmp_path, f"{HEAD}{PEOPLE}{TWO}capture:\n{hosts}{never}")
+    about = [line.split(": warning: ") for line in found if "never" in line and "reached" not in line]
+    assert [
+        (place, said.partition(" is ")[0].partition(" of ")[0].partition(" closes ")[0]) for place, said in about
+    ] == [
+        ("policy.yaml:10:3", "never names every host"),
+        ("policy.yaml:11:7", "never: api.openai.con"),
+        ("policy.yaml:13:7", "llm.acme.example"),
+    ]
+
+
 def exception(budget: str, match: str, until: str, add: str = "$20") -> str:
     head = f"exceptions:\n  - {{budget: {budget}, match: {match}, add: {add}, until: {until}, "
     return f"{head}reason: release, approved_by: cto@acme.example}}\n"

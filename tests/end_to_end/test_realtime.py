@@ -97,6 +97,21 @@ def test_a_spent_budget_ends_the_session(provider: Provider, folder: Path) -> No
         assert sum(each.path.startswith("/v1/realtime") for each in provider.served[before:]) == 1
 
 
+def test_a_policy_that_drops_the_host_ends_the_session(provider: Provider, folder: Path) -> None:
+    """Behind what runs, and the client is told to come anew; its turn is settled, and nothing is held."""
+    provider.set(SCRIPT)
+    file = policy(folder)
+    with running_gate(folder, provider, file) as gate:
+        socket = Socket(gate, target=TARGET)
+        socket.say("response.create", "response.done")
+        file.write_text(file.read_text() + "capture: {never: [api.openai.com]}\n")
+        assert socket.hear("closed")[-1]["code"] == 1012
+        socket.close()
+        assert "its host is captured no longer" in rows(gate, "free", 1)[0]["flags"]
+        assert [row["basis"] for row in rows(gate, "settled", 1)] == ["reported"]
+        assert not [row for row in gate.calls() if row["state"] == "open"]
+
+
 def test_strict_refuses_the_handshake(provider: Provider, folder: Path) -> None:
     """With the status that `refusals: strict` promises."""
     file = policy(folder, more='models: [{name: norealtime, deny: ["gpt-realtime*"]}]\nrefusals: strict\n')

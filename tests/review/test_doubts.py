@@ -74,38 +74,38 @@ def told(text: str) -> list[tuple[str, str]]:
         ),
         (
             f"budgets:\n{PERSON}capture:\n  providers: [cursor, openai]\n  never: [api2.cursor.sh, api3.cursor.sh]\n",
-            "capture",
+            "capture.never",
             "never names every host of cursor: those calls are not decrypted",
         ),
         (
             f"budgets:\n{PERSON}capture:\n  providers: [cursor, openai]\n  never: ['*.cursor.sh']\n",
-            "capture",
+            "capture.never",
             "never names every host of cursor: those calls are not decrypted",
         ),
         (
             f"budgets:\n{PERSON}capture:\n  never: ['*.cursor.sh']\n"
             "  hosts: [{host: llm.acme.example, dialect: openai, prices: cursor}]\n",
-            "capture",
+            "capture.never",
             "never names every host of cursor itself: its calls are decrypted at llm.acme.example alone (capture.hosts)",
         ),
         (
             f"budgets:\n{PERSON}capture: {{never: [api2.cusror.sh, bridge.example.com, api4.cursor.sh]}}\n",
-            "capture",
+            "capture.never.api2.cusror.sh",
             "never: api2.cusror.sh closes no host that is decrypted; did you mean api2.cursor.sh?",
         ),
         (
             f"budgets:\n{PERSON}capture: {{never: [cursor.sh]}}\n",
-            "capture",
+            "capture.never.cursor.sh",
             "never: cursor.sh closes no host that is decrypted; did you mean *.cursor.sh?",
         ),
         (
             f"budgets:\n{PERSON}capture: {{never: [api.openai.con]}}\n",
-            "capture",
+            "capture.never.api.openai.con",
             "never: api.openai.con closes no host that is decrypted; did you mean api.openai.com?",
         ),
         (
             f"budgets:\n{PERSON}capture: {{never: [openrouter.ia]}}\n",
-            "capture",
+            "capture.never.openrouter.ia",
             "never: openrouter.ia closes no host that is decrypted; did you mean openrouter.ai?",
         ),
         (
@@ -222,7 +222,7 @@ def told(text: str) -> list[tuple[str, str]]:
         *(
             (
                 f"capture: {{hosts: [{{host: '{host}', dialect: openai}}], never: ['*.acme.example']}}\n",
-                "capture",
+                "capture.never.*.acme.example",
                 f"{host} is never decrypted, since *.acme.example stands under never",
             )
             for host in ("llm.acme.example", "*.ai.acme.example")

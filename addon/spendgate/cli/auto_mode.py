@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from dataclasses import dataclass
 from typing import Final
 
 from spendgate.cli.transparent import ACCOUNT, TRANSPARENT
 from spendgate.errors import UsageError
-from spendgate.stores.running import search_path
+from spendgate.redirect import nftables
 
 AUTO: Final = "auto"
 REGULAR: Final = "regular"
@@ -24,14 +23,15 @@ class Chosen:
     why: str
 
 
-def chosen(*, linux: bool, root: bool, nft: bool, account: str | None) -> Chosen:
-    """By what is here. `nft`: whether its program is; `account`: the gate's, None where there is none of its name. Pure."""
+def chosen(*, linux: bool, root: bool, no_rules: str, account: str | None) -> Chosen:
+    """By what is here. `no_rules`: why nft sets none (`nftables.lacking`); `account`: the gate's, None where there is none of its
+    name. Pure."""
     if not linux:
         return Chosen(REGULAR, "only Linux is captured by rules of this program; a variable or setting names the proxy")
     if not root:
         return Chosen(REGULAR, "firewall rules need root; a variable or setting names the proxy")
-    if not nft:
-        return Chosen(REGULAR, "nftables (`nft`) is not here; a variable or setting names the proxy")
+    if no_rules:
+        return Chosen(REGULAR, f"{no_rules}; a variable or setting names the proxy")
     if account is None:
         return Chosen(REGULAR, "the gate's account is not here (mdm/README.md, Linux, by hand)")
     return Chosen(TRANSPARENT, f"root and nftables are here, and the account {account}")
@@ -43,8 +43,10 @@ def for_service(*, elsewhere: bool) -> Chosen:
     Raises UsageError where the files are for another machine (`elsewhere`), of which nothing is known."""
     if elsewhere:
         raise UsageError("--mode auto looks at this machine, and --root is for another: choose regular or transparent")
-    nft = shutil.which("nft", path=search_path()) is not None
-    return chosen(linux=sys.platform == "linux", root=True, nft=nft, account=ACCOUNT)
+    linux = sys.platform == "linux"
+    # What `--dry-run` shows to others is what root would get, as far as can be seen without being root.
+    no_rules = nftables.lacking(ask=os.geteuid() == 0) if linux else ""
+    return chosen(linux=linux, root=True, no_rules=no_rules, account=ACCOUNT)
 
 
 def here(modes: tuple[str, ...], account: str) -> Chosen | None:
@@ -54,13 +56,10 @@ def here(modes: tuple[str, ...], account: str) -> Chosen | None:
     if modes != (AUTO,):
         raise UsageError("--mode auto chooses one way by itself: give it alone, without @PORT")
     if sys.platform == "win32":
-        return chosen(linux=False, root=False, nft=False, account=None)
-    return chosen(
-        linux=sys.platform == "linux",
-        root=os.geteuid() == 0,
-        nft=shutil.which("nft") is not None,
-        account=_known(account),
-    )
+        return chosen(linux=False, root=False, no_rules="", account=None)
+    linux, root = sys.platform == "linux", os.geteuid() == 0
+    no_rules = nftables.lacking(ask=True) if linux and root else ""
+    return chosen(linux=linux, root=root, no_rules=no_rules, account=_known(account))
 
 
 def _known(account: str) -> str | None:

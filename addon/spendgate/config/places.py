@@ -15,7 +15,10 @@ _NONE: Final = "none"
 
 
 def places(data: bytes) -> dict[str, Place]:
-    """`budgets.NAME`, `models.NAME`, `people.NAME` and every key of the file: where each stands. Empty where it is no mapping."""
+    """`budgets.NAME`, `models.NAME`, `people.NAME`, `capture.never.HOST` and every key of the file: where each stands.
+
+    Empty where it is no mapping.
+    """
     node = read(data, Faults(""))
     if not isinstance(node, Mapping):
         return {}
@@ -24,6 +27,10 @@ def places(data: bytes) -> dict[str, Place]:
         found[key.value] = key.place
         for name, place in _named(value):
             found.setdefault(f"{key.value}.{name}", place)
+    never = dict(_entries(dict(_entries(node)).get("capture"))).get("never")
+    for each in never.items if isinstance(never, Items) else (never,):
+        if isinstance(each, Text):
+            found.setdefault(f"capture.never.{each.value.rstrip('.').lower()}", each.place)  # as the policy has a host
     return found
 
 

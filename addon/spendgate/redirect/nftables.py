@@ -10,6 +10,19 @@ from spendgate.redirect.listed import held
 from spendgate.redirect.ruleset import ABSENT, REMOVAL, TABLE, Rules, hold_targets, ruleset
 
 _NFT_TIMEOUT_S = 10
+_PATH = "/usr/sbin:/sbin:/usr/bin:/bin:/usr/local/sbin"
+
+
+def lacking(*, ask: bool) -> str:
+    """Why no rules can be set here; empty: they can. `ask`: whether the program is run for it, which needs root. A container's
+    root may have it and set nothing, and so has a kernel without nftables."""
+    if shutil.which("nft", path=_PATH) is None:
+        return "nftables (`nft`) is not here"
+    try:
+        done = _nft("list", "tables") if ask else None
+    except (StateError, OSError) as fault:
+        return f"nft sets no rules here ({fault})"
+    return f"nft sets no rules here ({_words(done)})" if done is not None and done.returncode else ""
 
 
 def install(rules: Rules) -> frozenset[str]:
@@ -44,7 +57,7 @@ def apply(commands: str) -> str:
 
 
 def _nft(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-    program = shutil.which("nft", path="/usr/sbin:/sbin:/usr/bin:/bin:/usr/local/sbin")
+    program = shutil.which("nft", path=_PATH)
     if program is None:
         raise StateError("transparent capture needs the program nft: install the package `nftables`")
     try:
@@ -62,7 +75,11 @@ def _nft(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
 
 
 def _refused(done: subprocess.CompletedProcess[str]) -> str:
-    said = done.stderr.strip().splitlines()
-    words = said[0].removeprefix("/dev/stdin:") if said else f"exit status {done.returncode}"
+    words = _words(done)
     hint = ": start it as root" if "Operation not permitted" in words else ""
     return f"nft refused the rules of table {TABLE}: {words}{hint}"
+
+
+def _words(done: subprocess.CompletedProcess[str]) -> str:
+    said = done.stderr.strip().splitlines()
+    return said[0].removeprefix("/dev/stdin:") if said else f"exit status {done.returncode}"

@@ -25,7 +25,7 @@ def never_doubts(policy: Policy, hosts: Mapping[str, Iterable[str]]) -> Iterator
         # Of a domain any name below it is asked about.
         if by := within(host.host.replace(WILD, f"{_NOBODYS}."), never):
             text = f"{host.host} is never decrypted, since {by} stands under never: no rule is asked about its calls"
-            yield Doubt("capture", text)
+            yield Doubt(f"capture.never.{by}", text)
     named = policy.capture.providers
     wanted = [name for name in (hosts if named is None else named) if name in hosts]
     gone = [name for name in wanted if all(within(host, never) for host in hosts[name])]
@@ -33,11 +33,11 @@ def never_doubts(policy: Policy, hosts: Mapping[str, Iterable[str]]) -> Iterator
     if unseen:
         names = people_in_words(unseen)
         text = f"never names every host of {names}: those calls are not decrypted, and no rule is asked about them"
-        yield Doubt("capture", text)
+        yield Doubt("capture.never", text)
     for name in gone:
         if own := own_at(policy, name):
             text = f"never names every host of {name} itself: its calls are decrypted at {', '.join(own)} alone (capture.hosts)"
-            yield Doubt("capture", text)
+            yield Doubt("capture.never", text)
 
 
 def _mistyped(policy: Policy, hosts: Mapping[str, Iterable[str]]) -> Iterator[Doubt]:
@@ -49,7 +49,9 @@ def _mistyped(policy: Policy, hosts: Mapping[str, Iterable[str]]) -> Iterator[Do
     )
     for text in policy.capture.never:
         if not any(within(host, frozenset({text})) for host in known) and (meant := _meant(text, known)):
-            yield Doubt("capture", f"never: {text} closes no host that is decrypted; did you mean {meant}?")
+            yield Doubt(
+                f"capture.never.{text}", f"never: {text} closes no host that is decrypted; did you mean {meant}?"
+            )
 
 
 def _meant(text: str, known: list[str]) -> str:
