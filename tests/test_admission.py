@@ -267,12 +267,23 @@ def test_the_rule_that_lasts_longest_is_named(refusals, named):
     assert who_refuses(every) == replace(every[named], others=len(every) - 1)
 
 
-@pytest.fixture(scope="module")
-def simulation() -> ModuleType:
-    """`scripts/simulate` as a module."""
+def part(name: str) -> ModuleType:
+    """A part of the scripts as a module."""
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(Path(__file__).parents[1] / "scripts")
-        return import_module("parts.simulate")
+        return import_module(f"parts.{name}")
+
+
+@pytest.fixture(scope="module")
+def simulation() -> ModuleType:
+    """`scripts/simulate`."""
+    return part("simulate")
+
+
+@pytest.fixture(scope="module")
+def alone() -> ModuleType:
+    """What excuses the call that went alone."""
+    return part("alone")
 
 
 @pytest.mark.parametrize(
@@ -376,9 +387,9 @@ def test_among_thirty_budgets_the_simulated_one_is_used_as_by_itself(simulation)
         pytest.param([(3, 4, 70), (0, 1, 60)], 30, id="in order of time"),
     ],
 )
-def test_only_the_call_that_went_alone_is_excused(simulation, spans, excess):
+def test_only_the_call_that_went_alone_is_excused(alone, spans, excess):
     """What is excused is what one call, alone when it left, cost beyond what was left then."""
-    assert simulation.excess([simulation.Span(*each) for each in spans], 100) == excess
+    assert alone.excess([alone.Span(*each) for each in spans], 100) == excess
 
 
 def test_without_holds_the_simulation_overshoots(simulation, monkeypatch):

@@ -16,7 +16,7 @@ from spendgate.cost_lines import sample_of
 from spendgate.estimate import KindKeys, Sizes
 from spendgate.price_cards import UNPRICED, Ladder, Rates
 from spendgate.pricing import Charge, PriceBook, utc
-from spendgate.providers.interface import Ask
+from spendgate.providers.ask import Ask
 from spendgate.usage import Usage
 
 RATES = Rates(

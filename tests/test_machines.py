@@ -9,7 +9,8 @@ from spendgate.config.policy_file import parse_policy
 from spendgate.fitting import enforces, model_refusal, scopes
 from spendgate.identity.people import facts
 from spendgate.policy import Policy
-from spendgate.providers.interface import Ask, Kind, Route
+from spendgate.providers.ask import Ask
+from spendgate.providers.interface import Kind, Route
 from spendgate.selector import Facts
 
 HEAD = b"""\

@@ -14,7 +14,7 @@ from spendgate.call_bounds import bound
 from spendgate.money import NANOS_PER_DOLLAR, half_even
 from spendgate.price_change import RATES, PriceChange
 from spendgate.pricing import Charge, PriceBook, UnknownPrice
-from spendgate.providers.interface import Ask
+from spendgate.providers.ask import Ask
 from spendgate.usage import Usage
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)

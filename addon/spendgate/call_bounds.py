@@ -31,7 +31,7 @@ LOOPS_GUESSED = 10
 
 
 class Request(Protocol):
-    """What bounds a call, as its request shows it; `providers.interface.Ask` has these words and says what they mean."""
+    """What bounds a call, as its request shows it; `providers.ask.Ask` has these words and says what they mean."""
 
     @property
     def text_bytes(self) -> int: ...

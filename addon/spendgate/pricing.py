@@ -101,7 +101,7 @@ class PriceBook:
     ) -> Charge | UnknownPrice:
         """What `usage` of `model` costs at `provider` (a genai-prices id), rounded once to the nano-dollar.
 
-        `units` as in `providers.interface.Part`; `change` is what a policy makes of the list price. Tokens of a model without a
+        `units` as in `providers.reading.Part`; `change` is what a policy makes of the list price. Tokens of a model without a
         price for any cost an unknown amount, not nothing.
         """
         sheet = self._lookup(provider, model, at, context, change)
@@ -154,7 +154,7 @@ class PriceBook:
     def has_unit(
         self, provider: str, model: str | None, unit: str, *, at: datetime, context: Mapping[str, str] | None = None
     ) -> bool:
-        """Whether the list has a price for this unit of the model (`providers.interface.Part.units`)."""
+        """Whether the list has a price for this unit of the model (`providers.reading.Part.units`)."""
         sheet = self._lookup(provider, model, at, context)
         if sheet is None:
             return False

@@ -22,10 +22,11 @@ from parts.wires_origin import asked_for
 from load.wires import WIRES, Wire
 from spendgate.capture.tap import Tap
 from spendgate.capture.unread import Turns
+from spendgate.providers.ask import Ask
 from spendgate.providers.decoding import Decoder
 from spendgate.providers.dialects import DIALECTS
 from spendgate.providers.headers import CaseInsensitive
-from spendgate.providers.interface import Ask, Head, Reader, ResultDialect
+from spendgate.providers.interface import Head, Reader, ResultDialect
 from spendgate.providers.socket_interface import OverheardDialect
 from spendgate.providers.spoken import OpenDialect
 

@@ -25,7 +25,9 @@ from spendgate.ledger.ledger import Ledger
 from spendgate.ledger.queries import Reader
 from spendgate.policy import Policy
 from spendgate.pricing import PriceBook
-from spendgate.providers.interface import Ask, Kind, Part, Reading, Route
+from spendgate.providers.ask import Ask
+from spendgate.providers.interface import Kind, Route
+from spendgate.providers.reading import Part, Reading
 from spendgate.providers.unfinished import estimate_usage
 from spendgate.replay import report
 from spendgate.replay.engine import replay

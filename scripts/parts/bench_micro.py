@@ -22,10 +22,12 @@ from spendgate.gate.gate import Gate
 from spendgate.gate.interface import End, Intent
 from spendgate.ledger.ledger import Ledger
 from spendgate.pricing import PriceBook
+from spendgate.providers.ask import Ask
 from spendgate.providers.decoding import Decoder
 from spendgate.providers.dialects import DIALECTS
 from spendgate.providers.headers import CaseInsensitive
-from spendgate.providers.interface import Ask, Head, Kind, Part, Reading, Route
+from spendgate.providers.interface import Head, Kind, Route
+from spendgate.providers.reading import Part, Reading
 from spendgate.providers.registry import HOST_DIALECTS, PROVIDER_NAMES
 from spendgate.providers.unfinished import estimate_usage
 from spendgate.usage import Usage

@@ -23,9 +23,11 @@ from spendgate.capture.scope import Scope
 from spendgate.gate.interface import Admitted, Answered, Collected, End, Intent, Refused, Seen
 from spendgate.identity.interface import Endpoints
 from spendgate.providers.anthropic import AnthropicMessages
+from spendgate.providers.ask import Ask
 from spendgate.providers.headers import asks_websocket
-from spendgate.providers.interface import Ask, Dialect, Head, Kind, Notice, Reading, Route
+from spendgate.providers.interface import Dialect, Head, Kind, Notice, Route
 from spendgate.providers.openai_responses import OpenAIResponses
+from spendgate.providers.reading import Reading
 from spendgate.standin.server import StandIn
 
 ANTHROPIC, OPENAI = "api.anthropic.com", "api.openai.com"

@@ -12,7 +12,8 @@ from capture.rig import FakeGate
 from spendgate.capture.call import Call, Clock, mint
 from spendgate.exchange import State
 from spendgate.gate.interface import Admitted
-from spendgate.providers.interface import Kind, Reading, Route
+from spendgate.providers.interface import Kind, Route
+from spendgate.providers.reading import Reading
 
 
 @given(st.integers(0, 2**48 - 1), st.binary(min_size=10, max_size=10))

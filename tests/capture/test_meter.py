@@ -23,7 +23,8 @@ from spendgate.exchange import State
 from spendgate.gate.interface import Admitted, Gone, Intent
 from spendgate.identity.interface import Endpoints
 from spendgate.providers.anthropic import AnthropicMessages
-from spendgate.providers.interface import Head, Notice, Reading, Route
+from spendgate.providers.interface import Head, Notice, Route
+from spendgate.providers.reading import Reading
 
 NOTICE = Notice("Budget person/day is spent", "spent", request_id="c1")
 

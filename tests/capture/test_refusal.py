@@ -10,7 +10,8 @@ from spendgate.admission import RefusalKind, Refuse
 from spendgate.attribution import Attribution
 from spendgate.capture.refusal import ANSWERED_FOR_MS, REQUESTS_KEPT_MAX, Breaker, Repeated, notice, rendered
 from spendgate.gate.interface import Refused
-from spendgate.providers.interface import Ask, Notice
+from spendgate.providers.ask import Ask
+from spendgate.providers.interface import Notice
 
 
 def refused(kind: RefusalKind, retry_after_ms: int | None = None, resets_ms: int | None = None) -> Refused:

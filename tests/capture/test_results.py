@@ -8,7 +8,7 @@ import pytest
 
 from spendgate.capture import results
 from spendgate.capture.results import TURN, WAITING_MAX, Results
-from spendgate.providers.interface import Reading, Result
+from spendgate.providers.reading import Reading, Result
 
 
 class Counting:

@@ -31,8 +31,10 @@ from spendgate.admission import RefusalKind
 from spendgate.capture import socket_layer
 from spendgate.exchange import State
 from spendgate.gate.interface import Admitted
-from spendgate.providers.interface import Ask, Head, Notice, Part, Reading
+from spendgate.providers.ask import Ask
+from spendgate.providers.interface import Head, Notice
 from spendgate.providers.openai_responses import OpenAIResponses
+from spendgate.providers.reading import Part, Reading
 from spendgate.providers.socket_interface import Moved, SocketReader, Steered
 from spendgate.standin.script import Script
 from spendgate.usage import Usage

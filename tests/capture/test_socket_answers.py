@@ -12,9 +12,11 @@ from spendgate.capture.call import Call, Clock
 from spendgate.capture.socket import Talk
 from spendgate.capture.socket_past import ENDED_IDS_MAX
 from spendgate.gate.interface import Admitted
+from spendgate.providers.ask import Ask
 from spendgate.providers.headers import CaseInsensitive
-from spendgate.providers.interface import Ask, Head, Kind, Reading, Route
+from spendgate.providers.interface import Head, Kind, Route
 from spendgate.providers.openai_responses import OpenAIResponses
+from spendgate.providers.reading import Reading
 from spendgate.providers.results import response_key
 
 ROUTE = Route("openai", "openai-responses", Kind.BILLABLE, "/v1/responses", websocket=True)

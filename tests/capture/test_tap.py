@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from spendgate.capture.tap import CUE_BYTES_FIRST, Tap
 from spendgate.providers.boundaries import BlankLines
-from spendgate.providers.interface import Part, Reading
+from spendgate.providers.reading import Part, Reading
 from spendgate.usage import Usage
 
 

@@ -15,7 +15,7 @@ from spendgate.capture import unread
 from spendgate.capture.tap import LEFT, Tap
 from spendgate.capture.unread import LAST_NS, SLICE_BYTES, TURN_NS, WAITING_BYTES_MAX, Turns
 from spendgate.providers.decoding import Decoder
-from spendgate.providers.interface import Part, Reading
+from spendgate.providers.reading import Part, Reading
 from spendgate.usage import Usage
 
 MILLISECOND = 1_000_000

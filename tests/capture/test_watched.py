@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from spendgate.capture.tap import WATCHED_BYTES_FIRST, Tap
-from spendgate.providers.interface import Part, Reading
+from spendgate.providers.reading import Part, Reading
 from spendgate.usage import Usage
 
 EVENT_BYTES = 50

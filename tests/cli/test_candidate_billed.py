@@ -23,7 +23,8 @@ from spendgate.gate.interface import Intent, Refused
 from spendgate.ledger.ledger import Ledger
 from spendgate.ledger.queries import Reader
 from spendgate.pricing import PriceBook
-from spendgate.providers.interface import Ask, Kind, Route
+from spendgate.providers.ask import Ask
+from spendgate.providers.interface import Kind, Route
 from spendgate.providers.unfinished import estimate_usage
 
 BEGIN = """\

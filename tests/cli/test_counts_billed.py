@@ -31,7 +31,8 @@ from spendgate.ledger.selecting import Span
 from spendgate.ledger.statements import StatementBook
 from spendgate.policy import Policy
 from spendgate.pricing import PriceBook
-from spendgate.providers.interface import Ask, Kind, Route
+from spendgate.providers.ask import Ask
+from spendgate.providers.interface import Kind, Route
 from spendgate.providers.unfinished import estimate_usage
 from spendgate.reconcile.facts import Facts as Known
 from spendgate.reconcile.run import Options

@@ -13,7 +13,7 @@ from spendgate.contracts import Account, Billing
 from spendgate.gate.accounts import FLAG, KEPT_MAX, OWN, Accounts
 from spendgate.gate.interface import Admitted, Refused
 from spendgate.policy import Mode, Policy
-from spendgate.providers.interface import Reading
+from spendgate.providers.reading import Reading
 from spendgate.selector import Selector
 from spendgate.standing import Hold
 

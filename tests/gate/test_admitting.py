@@ -12,7 +12,7 @@ from gate.world import budget, costing, dollars, end, house, intent, policy, pro
 from spendgate.admission import RefusalKind
 from spendgate.config.policy_file import parse_policy
 from spendgate.gate.interface import Admitted, Refused
-from spendgate.providers.interface import Reading
+from spendgate.providers.reading import Reading
 from spendgate.standing import Hold
 
 

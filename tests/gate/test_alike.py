@@ -23,7 +23,9 @@ from spendgate.gate.collecting import TOGETHER
 from spendgate.gate.interface import Collected
 from spendgate.ledger.check import check
 from spendgate.policy import Policy
-from spendgate.providers.interface import Ask, Kind, Part, Reading, Result, Route
+from spendgate.providers.ask import Ask
+from spendgate.providers.interface import Kind, Route
+from spendgate.providers.reading import Part, Reading, Result
 from spendgate.selector import Selector
 from spendgate.usage import Usage
 from spendgate.window import DAY_MS, Window

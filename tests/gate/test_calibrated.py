@@ -9,7 +9,7 @@ from spendgate.calibration import LEAST_PPM, Factor, Factors, as_estimated, char
 from spendgate.gate.interface import Admitted, Intent
 from spendgate.ledger.calibrations import Calibration
 from spendgate.ledger.statements import StatementBook
-from spendgate.providers.interface import Part, Reading
+from spendgate.providers.reading import Part, Reading
 from spendgate.usage import NO_USAGE, Usage
 
 RAW = 1_000 * 5_000 + 100 * 25_000

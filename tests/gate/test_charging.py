@@ -7,7 +7,7 @@ import pytest
 from gate.world import budget, costing, dollars, end, house, intent, policy, stating, used
 from spendgate.exchange import State
 from spendgate.gate.interface import End, Seen
-from spendgate.providers.interface import Reading
+from spendgate.providers.reading import Reading
 from spendgate.standing import Hold
 
 

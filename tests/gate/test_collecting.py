@@ -19,7 +19,9 @@ from spendgate.gate.interface import Admitted, Collected
 from spendgate.gate.result_ids import result_id_of, spread_id_of
 from spendgate.ledger.queries import Reader
 from spendgate.policy import Policy
-from spendgate.providers.interface import Ask, Kind, Reading, Result, Route
+from spendgate.providers.ask import Ask
+from spendgate.providers.interface import Kind, Route
+from spendgate.providers.reading import Reading, Result
 from spendgate.providers.results import response_key
 
 ROUTE = Route("anthropic", "openai-responses", Kind.RESULT, "/v1/responses/*")

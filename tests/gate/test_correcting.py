@@ -6,7 +6,7 @@ import asyncio
 
 from gate.world import budget, costing, end, house, intent, policy, used
 from spendgate.gate.interface import Admitted
-from spendgate.providers.interface import Reading
+from spendgate.providers.reading import Reading
 from spendgate.window import Unit, Window
 
 

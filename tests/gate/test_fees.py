@@ -7,7 +7,8 @@ from msgspec.structs import replace
 
 from gate.world import budget, dollars, end, house, intent, policy
 from spendgate.gate.interface import Admitted
-from spendgate.providers.interface import Part, Reading, Route
+from spendgate.providers.interface import Route
+from spendgate.providers.reading import Part, Reading
 from spendgate.usage import Usage
 
 USED = Usage(input_tokens=1_000, output_tokens=100)

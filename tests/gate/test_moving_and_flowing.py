@@ -14,7 +14,7 @@ from spendgate.fitting import scopes
 from spendgate.gate.drawing import Draws
 from spendgate.gate.interface import Admitted, Refused
 from spendgate.ledger.check import check
-from spendgate.providers.interface import Part, Reading
+from spendgate.providers.reading import Part, Reading
 from spendgate.selector import Facts
 from spendgate.usage import Usage
 

@@ -17,7 +17,7 @@ from spendgate.ledger.check import check
 from spendgate.ledger.queries import Reader
 from spendgate.ledger.selecting import EVERY_CALL
 from spendgate.policy import Policy
-from spendgate.providers.interface import Result
+from spendgate.providers.reading import Result
 from spendgate.providers.results import response_key
 
 HEAD = 'version: 1\nowner: ops@acme.example\nhelp: "Ask in #ai-budget."\n'

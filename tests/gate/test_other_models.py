@@ -14,7 +14,7 @@ from spendgate.gate.interface import Admitted, Refused
 from spendgate.gate.terms import KnownTerms
 from spendgate.model_rules import ModelRule
 from spendgate.pricing import utc
-from spendgate.providers.interface import Part, Reading
+from spendgate.providers.reading import Part, Reading
 from spendgate.selector import Selector
 from spendgate.standing import Hold
 from spendgate.usage import Usage

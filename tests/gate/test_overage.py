@@ -7,7 +7,7 @@ from pathlib import Path
 from gate.world import House, budget, end, house, intent, policy, replace
 from spendgate.gate.interface import Admitted, Intent, Refused
 from spendgate.gate.overage import KEPT_MAX, WINDOW_MS, Overage
-from spendgate.providers.interface import Reading
+from spendgate.providers.reading import Reading
 
 
 def seat(account: str = "org", **ask: object) -> Intent:

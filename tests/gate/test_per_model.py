@@ -15,7 +15,7 @@ from spendgate.gate.interface import Admitted, End, Intent, Refused
 from spendgate.gate.terms import KnownTerms
 from spendgate.ledger.queries import Reader
 from spendgate.policy import Policy
-from spendgate.providers.interface import Part, Reading
+from spendgate.providers.reading import Part, Reading
 from spendgate.selector import Facts
 from spendgate.standing import Hold, Standing
 from spendgate.usage import Usage

@@ -13,7 +13,7 @@ from spendgate.gate.asked import Asked
 from spendgate.gate.interface import Admitted
 from spendgate.gate.plausible import CUT
 from spendgate.gate.terms import KnownTerms
-from spendgate.providers.interface import Part, Reading
+from spendgate.providers.reading import Part, Reading
 from spendgate.standing import Hold
 from spendgate.usage import Usage
 

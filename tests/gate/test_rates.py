@@ -17,7 +17,7 @@ from spendgate.gate.clock import Clock
 from spendgate.gate.interface import Admitted, Gone, Refused
 from spendgate.ledger.check import check
 from spendgate.policy import Mode, Policy
-from spendgate.providers.interface import Reading
+from spendgate.providers.reading import Reading
 from spendgate.rates import Quota, Rate
 from spendgate.standing import Hold
 

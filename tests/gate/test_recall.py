@@ -7,7 +7,7 @@ from pathlib import Path
 from gate.world import House, budget, end, house, intent, policy, replace, used
 from spendgate.gate.interface import Admitted
 from spendgate.gate.recall import KEPT_MAX, Recall
-from spendgate.providers.interface import Reading
+from spendgate.providers.reading import Reading
 from spendgate.usage import Usage
 
 TURN = 400

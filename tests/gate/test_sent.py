@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from gate.test_failure import broken
 from gate.world import budget, end, house, intent, policy
 from spendgate.errors import LedgerBusy, LedgerUnavailable
-from spendgate.providers.interface import Reading
+from spendgate.providers.reading import Reading
 
 
 async def test_sent_is_on_disk_when_it_says_so(tmp_path):

@@ -6,8 +6,9 @@ import pytest
 from msgspec.structs import replace
 
 from gate.world import Hold, budget, costing, end, house, intent, policy, used
-from spendgate.providers.interface import Head, Reading
+from spendgate.providers.interface import Head
 from spendgate.providers.openai_responses import OpenAIResponses
+from spendgate.providers.reading import Reading
 
 HUNG_UP = end(complete=False, status=None, error="client")
 

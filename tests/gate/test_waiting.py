@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 from gate.world import budget, end, house, intent, policy, prove
 from spendgate.admission import RefusalKind
 from spendgate.gate.interface import Admitted, Gone, Refused
-from spendgate.providers.interface import Reading
+from spendgate.providers.reading import Reading
 from spendgate.standing import Hold
 
 

@@ -22,7 +22,9 @@ from spendgate.ledger.ledger import Ledger
 from spendgate.money import NANOS_PER_DOLLAR
 from spendgate.policy import Mode, OnFailure, Policy
 from spendgate.pricing import PriceBook
-from spendgate.providers.interface import Ask, Kind, Part, Reading, Route
+from spendgate.providers.ask import Ask
+from spendgate.providers.interface import Kind, Route
+from spendgate.providers.reading import Part, Reading
 from spendgate.providers.unfinished import estimate_usage
 from spendgate.standing import Hold
 from spendgate.usage import Usage

@@ -10,7 +10,8 @@ from spendgate.attribution import Evidence, Peer
 from spendgate.identity.people import attribute, evidence, facts
 from spendgate.identity.sessions import Sessions
 from spendgate.policy import Policy
-from spendgate.providers.interface import Ask, Claim, Kind, Route
+from spendgate.providers.ask import Ask, Claim
+from spendgate.providers.interface import Kind, Route
 from spendgate.roster import Person, Roster, Team, UnknownPeople
 
 NOW = 1_795_000_000_000  # 2026-11-18

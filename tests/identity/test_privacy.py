@@ -12,7 +12,7 @@ from spendgate.identity.project import normal
 from spendgate.identity.sessions import Sessions
 from spendgate.policy import Policy
 from spendgate.privacy import Privacy, without_home
-from spendgate.providers.interface import Ask
+from spendgate.providers.ask import Ask
 
 PEER = Peer(
     uid=1000, account="alice", pid=7, started_ms=1, process="secret-agent", process_path="/home/alice/bin/secret-agent",

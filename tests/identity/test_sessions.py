@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from spendgate.attribution import Evidence, Peer
 from spendgate.identity.sessions import GAP_MS, Sessions
-from spendgate.providers.interface import Claim
+from spendgate.providers.ask import Claim
 
 NOW = 1_795_000_000_000
 MACHINE = "0123456789abcdef" * 2

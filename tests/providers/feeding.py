@@ -11,9 +11,11 @@ import brotli
 import zstandard
 from msgspec.structs import replace
 
+from spendgate.providers.ask import Ask
 from spendgate.providers.decoding import Decoder
 from spendgate.providers.headers import CaseInsensitive
-from spendgate.providers.interface import Ask, Dialect, Head, Reader, Reading
+from spendgate.providers.interface import Dialect, Head, Reader
+from spendgate.providers.reading import Reading
 
 STREAM = CaseInsensitive({"Content-Type": "text/event-stream; charset=utf-8"})
 JSON = CaseInsensitive({"Content-Type": "application/json"})

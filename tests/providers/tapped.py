@@ -7,10 +7,12 @@ import time
 from load.wires import Wire
 from providers.test_fuzz import MB, STILL
 from spendgate.capture.tap import Tap
+from spendgate.providers.ask import Ask
 from spendgate.providers.decoding import Decoder
 from spendgate.providers.dialects import DIALECTS
 from spendgate.providers.headers import CaseInsensitive
-from spendgate.providers.interface import Ask, Head, Reader, Reading
+from spendgate.providers.interface import Head, Reader
+from spendgate.providers.reading import Reading
 from spendgate.providers.spoken import OpenDialect
 
 PEAK_BYTES = 12 * MB

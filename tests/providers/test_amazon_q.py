@@ -8,10 +8,12 @@ import pytest
 
 from providers.feeding import head, pieces, read
 from spendgate.attribution import Evidence
+from spendgate.providers.ask import Ask, Claim
 from spendgate.providers.dialects import DIALECTS
 from spendgate.providers.eventstream import frame
 from spendgate.providers.headers import CaseInsensitive
-from spendgate.providers.interface import Ask, Claim, Kind, Notice, Reading
+from spendgate.providers.interface import Kind, Notice
+from spendgate.providers.reading import Reading
 
 from .test_registry import ALL
 

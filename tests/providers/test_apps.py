@@ -10,10 +10,11 @@ import pytest
 
 from providers.feeding import JSON, each_way, fed, head
 from spendgate.attribution import Evidence
+from spendgate.providers.ask import Ask, Claim
 from spendgate.providers.client import sender
 from spendgate.providers.dialects import DIALECTS
 from spendgate.providers.headers import CaseInsensitive
-from spendgate.providers.interface import Ask, Claim, Kind, Notice
+from spendgate.providers.interface import Kind, Notice
 from spendgate.providers.jsonscan import at_once
 from spendgate.providers.openai_responses import OpenAIResponses
 from spendgate.usage import Usage

@@ -10,8 +10,8 @@ import pytest
 from providers.feeding import head
 from spendgate.errors import WireError
 from spendgate.providers.anthropic import TOOL_BYTES, TOOLS_BYTES
+from spendgate.providers.ask import Ask
 from spendgate.providers.dialects import DIALECTS
-from spendgate.providers.interface import Ask
 from spendgate.providers.spoken import OpenDialect
 
 PADDING = [{"role": "user", "content": 'they said {"model": "none", "max_tokens": 1, "stream": false}'}] * 900

@@ -16,7 +16,7 @@ from spendgate.providers import batches
 from spendgate.providers.batch_lines import plain_body, plain_message
 from spendgate.providers.dialects import DIALECTS
 from spendgate.providers.headers import CaseInsensitive
-from spendgate.providers.interface import Result
+from spendgate.providers.reading import Result
 
 LINES = CaseInsensitive({"Content-Type": "application/x-jsonl"})
 PATHS = {

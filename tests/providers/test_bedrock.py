@@ -17,10 +17,12 @@ from botocore.config import Config
 
 from providers.feeding import head, pieces, read
 from spendgate.pricing import PriceBook
+from spendgate.providers.ask import Ask
 from spendgate.providers.dialects import DIALECTS
 from spendgate.providers.eventstream import FrameReader, frame
 from spendgate.providers.headers import CaseInsensitive
-from spendgate.providers.interface import Ask, Dialect, Head, Kind, Notice, Reading
+from spendgate.providers.interface import Dialect, Head, Kind, Notice
+from spendgate.providers.reading import Reading
 from spendgate.providers.registry import Registry
 
 CORPUS = Path(__file__).parents[3] / "shared" / "corpus"

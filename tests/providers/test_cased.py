@@ -8,10 +8,11 @@ import pytest
 from msgspec.structs import replace
 
 from spendgate.providers import cased
+from spendgate.providers.ask import Ask
 from spendgate.providers.base import BaseDialect
 from spendgate.providers.dialects import DIALECTS
 from spendgate.providers.headers import CaseInsensitive
-from spendgate.providers.interface import Ask, Head
+from spendgate.providers.interface import Head
 from spendgate.providers.jsonscan import at_once
 from spendgate.providers.openai_responses_socket import ResponsesSocket
 from spendgate.providers.registry_data import FAMILIES

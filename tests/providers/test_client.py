@@ -8,8 +8,8 @@ import pytest
 
 from providers.feeding import head
 from spendgate.attribution import Evidence
+from spendgate.providers.ask import Claim
 from spendgate.providers.client import fingerprint, sender
-from spendgate.providers.interface import Claim
 
 SESSION = "0c9f5f5e-6d1b-4a8e-9a57-0d9b8d2d2f10"
 LIBRARIES = (

@@ -9,8 +9,10 @@ import pytest
 
 from providers.feeding import JSON, STREAM, fed, head, read
 from providers.test_registry import ALL
+from spendgate.providers.ask import Ask
 from spendgate.providers.dialects import DIALECTS
-from spendgate.providers.interface import Ask, Kind, Reading
+from spendgate.providers.interface import Kind
+from spendgate.providers.reading import Reading
 from spendgate.providers.registry_data import PROVIDERS
 from spendgate.providers.stated import FEES
 from spendgate.providers.unfinished import estimate_usage

@@ -16,13 +16,14 @@ from providers.connect_frames import STREAM, call, frame, last, msg, text
 from providers.feeding import pieces
 from providers.taking import LINEAR, TRIES, growth, yardstick
 from spendgate.errors import WireError
+from spendgate.providers.ask import Ask
 from spendgate.providers.connect import FIRST_BYTES_MAX, KEPT_BYTES_MAX, BetweenEnvelopes, Envelopes, first_message
 from spendgate.providers.cursor import Cursor
 from spendgate.providers.cursor_answers import TextReader
 from spendgate.providers.decoding import PIECE_BYTES_MAX
 from spendgate.providers.dialects import DIALECTS
 from spendgate.providers.headers import CaseInsensitive
-from spendgate.providers.interface import Ask, Notice
+from spendgate.providers.interface import Notice
 from spendgate.providers.jsonscan import at_once
 
 NOTICE = Notice("Budget person/day is spent. Ask in #ai-budget.", "spent", request_id="c1")

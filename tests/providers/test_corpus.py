@@ -14,9 +14,11 @@ import yaml
 from genai_prices import data
 
 from providers.feeding import JSON, STREAM, each_way, fed
+from spendgate.providers.ask import Ask
 from spendgate.providers.dialects import DIALECTS
 from spendgate.providers.headers import CaseInsensitive
-from spendgate.providers.interface import Ask, Head, Kind, Reading
+from spendgate.providers.interface import Head, Kind
+from spendgate.providers.reading import Reading
 from spendgate.providers.registry import Registry
 from spendgate.usage import Usage
 

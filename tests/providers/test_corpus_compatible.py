@@ -25,7 +25,9 @@ from msgspec.structs import replace
 from providers.feeding import JSON, STREAM, each_way, pieces, read
 from providers.test_corpus import CORPUS, body_of, flat
 from spendgate.pricing import Charge, PriceBook
-from spendgate.providers.interface import Ask, Dialect, Head, Kind, Reading, Route
+from spendgate.providers.ask import Ask
+from spendgate.providers.interface import Dialect, Head, Kind, Route
+from spendgate.providers.reading import Reading
 from spendgate.providers.registry import Registry
 from spendgate.providers.unfinished import estimate_usage
 from spendgate.usage import Usage

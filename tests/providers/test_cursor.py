@@ -10,9 +10,11 @@ from providers.connect_frames import STREAM, call, ended, frame, last, msg, run_
 from providers.feeding import pieces, read
 from spendgate.attribution import Evidence
 from spendgate.errors import WireError
+from spendgate.providers.ask import Ask, Claim
 from spendgate.providers.cursor import Cursor
 from spendgate.providers.cursor_asked import MAX_MODE, NO_MODEL, OWN_KEY
-from spendgate.providers.interface import Ask, Claim, Head, Kind, Reading
+from spendgate.providers.interface import Head, Kind
+from spendgate.providers.reading import Reading
 from spendgate.providers.registry import Registry
 from spendgate.providers.spoken import Weight
 from spendgate.providers.unfinished import estimate_usage

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from providers.feeding import STREAM, read
+from spendgate.providers.ask import Ask
 from spendgate.providers.dialects import DIALECTS
-from spendgate.providers.interface import Ask, Reader
+from spendgate.providers.interface import Reader
 
 MESSAGES, CHAT, RESPONSES = "anthropic-messages", "openai-chat", "openai-responses"
 FIRST = {

@@ -17,10 +17,11 @@ from providers.feeding import ENCODERS, JSON, STREAM, head, pieces
 from spendgate.capture.tap import Tap
 from spendgate.capture.unread import Turns
 from spendgate.errors import WireError
+from spendgate.providers.ask import Ask
 from spendgate.providers.decoding import Decoder
 from spendgate.providers.dialects import DIALECTS
 from spendgate.providers.headers import CaseInsensitive
-from spendgate.providers.interface import Ask, Reading
+from spendgate.providers.reading import Reading
 
 RECORDINGS = Path(__file__).parents[1] / "recordings"
 CORPUS = Path(__file__).parents[3] / "shared" / "corpus"

@@ -9,11 +9,12 @@ import pytest
 
 from providers.feeding import JSON, STREAM, each_way, fed, head, read
 from providers.test_corpus import Everything
+from spendgate.providers.ask import Ask
 from spendgate.providers.code_assist import CodeAssist
 from spendgate.providers.dialects import DIALECTS
 from spendgate.providers.gemini import Gemini
 from spendgate.providers.gemini_usage import PROVISIONED
-from spendgate.providers.interface import Ask, Head, Kind, Notice
+from spendgate.providers.interface import Head, Kind, Notice
 from spendgate.providers.registry import Registry
 from spendgate.providers.stated import FEES
 from spendgate.usage import Usage

@@ -11,10 +11,12 @@ from msgspec.structs import replace
 
 from providers.feeding import JSON, STREAM, each_way, pieces, read
 from providers.test_corpus import CORPUS, Everything, body_of, exchanges, flat, within
+from spendgate.providers.ask import Ask
 from spendgate.providers.dialects import DIALECTS
 from spendgate.providers.gemini import Gemini
 from spendgate.providers.headers import CaseInsensitive
-from spendgate.providers.interface import Ask, Head, Kind, Reading
+from spendgate.providers.interface import Head, Kind
+from spendgate.providers.reading import Reading
 from spendgate.providers.registry import Registry
 
 pytestmark = pytest.mark.skipif(

@@ -7,8 +7,8 @@ import json
 import pytest
 
 from providers.feeding import head
+from spendgate.providers.ask import Ask
 from spendgate.providers.dialects import DIALECTS
-from spendgate.providers.interface import Ask
 
 TEXT = [{"role": "user", "content": "a" * 30}] * 2000
 

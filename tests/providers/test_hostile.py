@@ -26,13 +26,14 @@ from providers.tapped import PEAK_BYTES, Bounded, head
 from providers.test_fuzz import MB
 from sampling import one_in
 from spendgate.errors import WireError
+from spendgate.providers.ask import Ask
 from spendgate.providers.connect import COMPRESSED
 from spendgate.providers.decoding import decode_body
 from spendgate.providers.dialects import DIALECTS
 from spendgate.providers.eventstream import frame
 from spendgate.providers.headers import CaseInsensitive
-from spendgate.providers.interface import Ask, Reading
 from spendgate.providers.protobuf import encoded
+from spendgate.providers.reading import Reading
 
 SLICE_S = 0.05
 """Of the CPU, for the 4 KB that a tap reads at once, however much they hold when they are decompressed."""

@@ -9,8 +9,9 @@ import pytest
 
 from providers.feeding import JSON, STREAM, each_way, fed, head, read
 from providers.test_corpus import CORPUS, Everything
+from spendgate.providers.ask import Ask
 from spendgate.providers.interactions import Interactions
-from spendgate.providers.interface import Ask, Kind, Notice
+from spendgate.providers.interface import Kind, Notice
 from spendgate.providers.registry import Registry
 from spendgate.providers.stated import FEES
 from spendgate.usage import Usage

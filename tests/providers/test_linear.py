@@ -16,8 +16,8 @@ from providers.feeding import JSON, STREAM, head, read
 from providers.taking import LINEAR, growth
 from sampling import one_in
 from spendgate.errors import WireError
+from spendgate.providers.ask import Ask
 from spendgate.providers.dialects import DIALECTS
-from spendgate.providers.interface import Ask
 from spendgate.providers.jsonscan import at_once
 from spendgate.providers.openai_responses import OpenAIResponses
 from spendgate.providers.recordings import in_form

@@ -16,10 +16,12 @@ from providers.feeding import JSON, STREAM, head, pieces, read
 from spendgate.errors import WireError
 from spendgate.pricing import Charge, PriceBook, UnknownPrice
 from spendgate.providers import multipart
+from spendgate.providers.ask import Ask
 from spendgate.providers.dialects import DIALECTS
 from spendgate.providers.headers import CaseInsensitive
-from spendgate.providers.interface import Ask, Head, Part, Reading
+from spendgate.providers.interface import Head
 from spendgate.providers.openai_image_usage import image_part
+from spendgate.providers.reading import Part, Reading
 from spendgate.usage import Usage
 
 NOW = datetime(2026, 11, 28, tzinfo=UTC)

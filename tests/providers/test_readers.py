@@ -10,10 +10,11 @@ import pytest
 
 from providers.feeding import JSON, STREAM, fed, pieces, read
 from spendgate.providers.anthropic_usage import CREDITED
+from spendgate.providers.ask import Ask
 from spendgate.providers.dialects import DIALECTS
 from spendgate.providers.headers import CaseInsensitive
-from spendgate.providers.interface import Ask, Reading
 from spendgate.providers.openai_usage import usage_of
+from spendgate.providers.reading import Reading
 from spendgate.providers.sse import EVENT_BYTES_MAX
 from spendgate.usage import Usage
 

@@ -16,11 +16,13 @@ from genai_prices import calc_price
 
 from providers.feeding import head
 from spendgate.pricing import Charge, PriceBook
+from spendgate.providers.ask import Ask
 from spendgate.providers.dialects import DIALECTS
 from spendgate.providers.headers import CaseInsensitive
-from spendgate.providers.interface import Ask, Head, Result
+from spendgate.providers.interface import Head
 from spendgate.providers.jsonscan import at_once
-from spendgate.providers.openai_realtime import MESSAGE_BYTES_MAX
+from spendgate.providers.openai_realtime_session import MESSAGE_BYTES_MAX
+from spendgate.providers.reading import Result
 from spendgate.providers.socket_interface import Heard, OverheardDialect
 
 CASSETTES = Path(__file__).parents[3] / "shared/corpus/pydantic-ai/tests/realtime/cassettes"

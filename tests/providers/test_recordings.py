@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from providers.feeding import JSON, STREAM, each_way, read
+from spendgate.providers.ask import Ask
 from spendgate.providers.dialects import DIALECTS
-from spendgate.providers.interface import Ask, Reading
+from spendgate.providers.reading import Reading
 from spendgate.usage import Usage
 
 RECORDINGS = Path(__file__).parent.parent / "recordings"

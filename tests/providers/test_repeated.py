@@ -10,8 +10,9 @@ import pytest
 
 from load.wires import WIRES, Wire
 from providers.feeding import head
+from spendgate.providers.ask import Ask
 from spendgate.providers.dialects import DIALECTS
-from spendgate.providers.interface import Ask, Head
+from spendgate.providers.interface import Head
 from spendgate.providers.jsonscan import WHOLE_BYTES_MAX, at_once
 from spendgate.providers.openai_responses import OpenAIResponses
 from spendgate.providers.repeated import NAMES_MAX, UNNAMED, names_at

@@ -16,7 +16,8 @@ from providers.feeding import JSON, STREAM, head, pieces
 from spendgate.providers.batches import ASSUMED
 from spendgate.providers.dialects import DIALECTS
 from spendgate.providers.headers import CaseInsensitive
-from spendgate.providers.interface import Dialect, Head, Result, ResultReader
+from spendgate.providers.interface import Dialect, Head, ResultReader
+from spendgate.providers.reading import Result
 from spendgate.providers.results import RESULTS_MAX
 
 CASSETTES = Path(__file__).parents[3] / "shared/corpus/pydantic-ai/tests/models/cassettes/test_openai_responses"

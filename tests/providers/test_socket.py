@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from providers.feeding import head
-from spendgate.providers.interface import Ask, Reading
+from spendgate.providers.ask import Ask
 from spendgate.providers.jsonscan import at_once
 from spendgate.providers.openai_responses import OpenAIResponses
 from spendgate.providers.openai_responses_socket import ResponsesSocket
+from spendgate.providers.reading import Reading
 from spendgate.providers.socket_interface import Moved
 from spendgate.usage import Usage
 

@@ -15,7 +15,7 @@ from genai_prices import calc_price
 from providers.feeding import JSON, STREAM, each_way, fed
 from spendgate.pricing import Charge, PriceBook
 from spendgate.providers.dialects import DIALECTS
-from spendgate.providers.interface import Reading
+from spendgate.providers.reading import Reading
 
 FIXTURES = Path(__file__).parents[3] / "shared/corpus/vercel-ai/packages"
 pytestmark = pytest.mark.skipif(

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spendgate.providers.interface import Ask, Part, Reading
+from spendgate.providers.ask import Ask
+from spendgate.providers.reading import Part, Reading
 from spendgate.providers.unfinished import INPUT_BYTES_A_TOKEN, OUTPUT_BYTES_A_TOKEN, estimate_usage
 from spendgate.usage import Usage
 

@@ -18,10 +18,11 @@ from spendgate.capture.scope import CANARY_HOST, folded, host_of
 from spendgate.errors import WireError
 from spendgate.model_names import family
 from spendgate.providers import cased
+from spendgate.providers.ask import Ask
 from spendgate.providers.base import asked_also
 from spendgate.providers.client import sender
 from spendgate.providers.decoding import decode_body
-from spendgate.providers.interface import Ask, Dialect, Head, Route
+from spendgate.providers.interface import Dialect, Head, Route
 from spendgate.providers.spoken import Spoken
 
 OFF_LOOP_BYTES = 16 * 1024

@@ -16,7 +16,9 @@ from msgspec.structs import replace
 from spendgate.attribution import UNKNOWN, Attribution
 from spendgate.exchange import State, advance
 from spendgate.gate.interface import Admitted, Collected, End, GatePort, Intent, Refused, Seen
-from spendgate.providers.interface import Ask, Kind, Reading, Result, Route
+from spendgate.providers.ask import Ask
+from spendgate.providers.interface import Kind, Route
+from spendgate.providers.reading import Reading, Result
 
 _NOTHING_ASKED = Ask()
 _ENDED = frozenset({State.SETTLED, State.REFUSED, State.FAILED, State.INTERRUPTED, State.FREE, State.UNRECOGNIZED})

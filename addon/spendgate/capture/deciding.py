@@ -18,7 +18,7 @@ from spendgate.capture.flow import MeteredFlow, kill
 from spendgate.capture.passage import Passage
 from spendgate.exchange import State
 from spendgate.gate.interface import Admitted, Answered, GatePort, Gone, Refused
-from spendgate.providers.interface import Ask
+from spendgate.providers.ask import Ask
 from spendgate.providers.spoken import Weight
 
 logger = logging.getLogger(__name__)

@@ -35,7 +35,7 @@ from spendgate.identity.people import attribute
 from spendgate.identity.sessions import Sessions
 from spendgate.ledger.ledger import Ledger
 from spendgate.policy import Policy
-from spendgate.providers.interface import Ask
+from spendgate.providers.ask import Ask
 from spendgate.providers.registry import Registry
 from spendgate.providers.unfinished import estimate_usage
 

@@ -24,9 +24,10 @@ from spendgate.capture.socket import Talk
 from spendgate.capture.socket_layer import Deliver, Push
 from spendgate.exchange import State
 from spendgate.gate.interface import GatePort, Refused
+from spendgate.providers.ask import Ask
 from spendgate.providers.cased import CasedSocket
 from spendgate.providers.headers import asks_websocket
-from spendgate.providers.interface import Ask, Kind
+from spendgate.providers.interface import Kind
 from spendgate.providers.socket_interface import OverheardDialect, SocketDialect
 
 HEARS_FRAMES_ONLY = frozenset({"codex"})

@@ -40,8 +40,10 @@ from spendgate.capture.tally import Tally
 from spendgate.capture.visitor import Visitor
 from spendgate.gate.interface import GatePort
 from spendgate.identity.interface import Lookup
+from spendgate.providers.ask import Ask
 from spendgate.providers.headers import CaseInsensitive
-from spendgate.providers.interface import Ask, Head, Kind, Reading, Route
+from spendgate.providers.interface import Head, Kind, Route
+from spendgate.providers.reading import Reading
 
 logger = logging.getLogger(__name__)
 

@@ -23,7 +23,8 @@ from spendgate.capture.socket import POLICY_VIOLATION, Creates
 from spendgate.capture.socket_answers import Answers
 from spendgate.capture.socket_layer import Push
 from spendgate.gate.interface import GatePort, Refused
-from spendgate.providers.interface import Ask, Reading
+from spendgate.providers.ask import Ask
+from spendgate.providers.reading import Reading
 from spendgate.providers.socket_interface import Heard, OverheardDialect
 
 logger = logging.getLogger(__name__)

@@ -21,7 +21,8 @@ from spendgate.exchange import State
 from spendgate.gate.interface import Refused
 from spendgate.providers.decoding import Decoder
 from spendgate.providers.headers import CaseInsensitive
-from spendgate.providers.interface import Dialect, Head, Headers, Kind, Reading, ResultDialect
+from spendgate.providers.interface import Dialect, Head, Headers, Kind, ResultDialect
+from spendgate.providers.reading import Reading
 from spendgate.providers.spoken import OpenDialect, Spoken
 from spendgate.providers.stream_usage import ASKED, SHOWN, Hidden, asking, hides, may_ask
 

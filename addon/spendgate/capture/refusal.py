@@ -18,7 +18,8 @@ from mitmproxy import http
 
 from spendgate.attribution import Attribution
 from spendgate.gate.interface import Refused
-from spendgate.providers.interface import Answer, Ask, Dialect, Notice
+from spendgate.providers.ask import Ask
+from spendgate.providers.interface import Answer, Dialect, Notice
 
 logger = logging.getLogger(__name__)
 

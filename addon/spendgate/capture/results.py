@@ -15,7 +15,8 @@ import asyncio
 from collections.abc import Callable
 
 from spendgate.providers.decoding import Decoder
-from spendgate.providers.interface import Result, ResultReader
+from spendgate.providers.interface import ResultReader
+from spendgate.providers.reading import Result
 
 WAITING_MAX = 10_000
 """Results, of about a kilobyte each, that wait to be written."""

@@ -22,7 +22,8 @@ from spendgate.capture.socket_lanes import Lanes
 from spendgate.capture.socket_layer import MESSAGE_BYTES_MAX, Push
 from spendgate.exchange import State
 from spendgate.gate.interface import Admitted, GatePort, Gone, Refused
-from spendgate.providers.interface import Ask, Reading
+from spendgate.providers.ask import Ask
+from spendgate.providers.reading import Reading
 from spendgate.providers.socket_interface import Overheard, OverheardDialect, SocketDialect, SocketReader, Steered
 
 logger = logging.getLogger(__name__)

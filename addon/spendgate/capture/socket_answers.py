@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from spendgate.capture.call import Call
 from spendgate.capture.socket_past import Past
-from spendgate.providers.interface import Reading
+from spendgate.providers.reading import Reading
 
 NOTHING_BEGUN = Reading(free=True, final=True, ended=True)
 """What a create has cost that was answered by an error alone."""

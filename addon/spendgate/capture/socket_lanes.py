@@ -12,7 +12,7 @@ from spendgate.capture.call import Call
 from spendgate.capture.socket_answers import Answers, Running
 from spendgate.capture.socket_past import Past
 from spendgate.capture.steers import Steers
-from spendgate.providers.interface import Ask
+from spendgate.providers.ask import Ask
 from spendgate.providers.socket_interface import Moved, Steered
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 
 from spendgate.capture.call import Call
-from spendgate.providers.interface import Reading, Result
+from spendgate.providers.reading import Reading, Result
 from spendgate.providers.results import response_key
 
 ENDED_IDS_MAX = 256

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from spendgate.capture.call import Call
 from spendgate.capture.socket_answers import NOTHING_BEGUN, Running, answered
-from spendgate.providers.interface import Ask, Reading
+from spendgate.providers.ask import Ask
+from spendgate.providers.reading import Reading
 from spendgate.providers.socket_interface import Steered
 
 

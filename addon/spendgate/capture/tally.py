@@ -11,7 +11,7 @@ from mitmproxy.proxy import events, layer, layers
 from mitmproxy.proxy.context import Context
 
 from spendgate.capture.call import Call
-from spendgate.providers.interface import Reading
+from spendgate.providers.reading import Reading
 
 NOT_DECRYPTED = "not decrypted"
 """Flag of a row that is a whole connection, of which only bytes and times are known."""

@@ -17,7 +17,8 @@ from msgspec.structs import replace
 from spendgate.capture.unread import LOOP, SLICE_BYTES, Turns, Unread
 from spendgate.providers.boundaries import Boundaries
 from spendgate.providers.decoding import Decoder
-from spendgate.providers.interface import Reader, Reading
+from spendgate.providers.interface import Reader
+from spendgate.providers.reading import Reading
 from spendgate.providers.stream_usage import Hidden
 
 CUE_BYTES_FIRST = 16 * 1024

@@ -23,8 +23,8 @@ from spendgate.identity.machine import machine_id
 from spendgate.identity.people import attribute
 from spendgate.identity.sessions import Sessions
 from spendgate.policy import Policy
+from spendgate.providers.ask import Ask
 from spendgate.providers.below import WILD
-from spendgate.providers.interface import Ask
 from spendgate.providers.registry import (
     PRIVATE_SITES,
     SITES,

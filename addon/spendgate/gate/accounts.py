@@ -16,7 +16,7 @@ from spendgate.admission import RefusalKind, Refuse
 from spendgate.attribution import BESIDE
 from spendgate.contracts import GATEWAY, PERSONAL_RULE, Billing
 from spendgate.gate.interface import Intent
-from spendgate.providers.interface import Reading
+from spendgate.providers.reading import Reading
 from spendgate.selector import PERSONAL
 
 FLAG: Final = "personal account"

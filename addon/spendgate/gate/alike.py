@@ -14,7 +14,7 @@ from spendgate.gate.ending import Ending
 from spendgate.gate.plausible import can_be, most_tokens
 from spendgate.ledger.interface import CallRow, Counted, Settlement
 from spendgate.pricing import Charge, PriceBook, Quote, utc
-from spendgate.providers.interface import Part, Reading
+from spendgate.providers.reading import Part, Reading
 from spendgate.standing import Scope
 from spendgate.written import written_once
 

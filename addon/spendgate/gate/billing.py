@@ -21,8 +21,9 @@ from spendgate.listed_prices import AUDIO_MS
 from spendgate.model_names import family
 from spendgate.price_change import PriceChange
 from spendgate.pricing import Charge, PriceBook, UnknownPrice, unknown_price, utc
-from spendgate.providers.interface import Ask, Part, Reading
+from spendgate.providers.ask import Ask
 from spendgate.providers.packed import DRAWN_TOKENS
+from spendgate.providers.reading import Part, Reading
 from spendgate.selector import PLAN
 from spendgate.usage import Usage
 

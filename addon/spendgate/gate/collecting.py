@@ -28,7 +28,7 @@ from spendgate.gate.result_ids import Named, result_id_of, there
 from spendgate.gate.terms import KnownTerms
 from spendgate.ledger.interface import AwaitedCall, CallRow, Counted, LedgerPort, Settlement
 from spendgate.pricing import PriceBook
-from spendgate.providers.interface import Reading, Result
+from spendgate.providers.reading import Reading, Result
 from spendgate.standing import UNSIZED, Scope
 
 logger = logging.getLogger(__name__)

@@ -15,7 +15,8 @@ from spendgate.gate.plausible import believed
 from spendgate.gate.running import Running
 from spendgate.ledger.interface import LedgerPort
 from spendgate.pricing import PriceBook
-from spendgate.providers.interface import Notice, Reading
+from spendgate.providers.interface import Notice
+from spendgate.providers.reading import Reading
 from spendgate.standing import Standing
 
 logger = logging.getLogger(__name__)

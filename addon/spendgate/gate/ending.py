@@ -7,7 +7,7 @@ from msgspec import Struct
 from spendgate.gate.asked import Asked
 from spendgate.gate.interface import End
 from spendgate.gate.terms import Terms
-from spendgate.providers.interface import Reading
+from spendgate.providers.reading import Reading
 from spendgate.standing import Hold, Scope, Size
 
 

@@ -41,7 +41,8 @@ from spendgate.gate.upkeep import GateLedger, Upkeep
 from spendgate.gate.waiting import Denied, Granted, Waiting
 from spendgate.policy import Policy
 from spendgate.pricing import PriceBook
-from spendgate.providers.interface import Notice, Reading
+from spendgate.providers.interface import Notice
+from spendgate.providers.reading import Reading
 from spendgate.standing import UNSIZED
 
 if TYPE_CHECKING:

@@ -10,7 +10,9 @@ from msgspec import Struct
 from spendgate.admission import Refuse
 from spendgate.attribution import Attribution
 from spendgate.exchange import State
-from spendgate.providers.interface import Ask, Notice, Reading, Result, Route
+from spendgate.providers.ask import Ask
+from spendgate.providers.interface import Notice, Route
+from spendgate.providers.reading import Reading, Result
 
 
 class Intent(Struct, frozen=True):

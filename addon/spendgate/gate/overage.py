@@ -14,7 +14,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from spendgate.gate.interface import Intent
-from spendgate.providers.interface import Reading
+from spendgate.providers.reading import Reading
 from spendgate.selector import OVERAGE, PLAN
 
 FLAG: Final = "beyond the plan"

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from spendgate.gate.asked import Asked
 from spendgate.money import NANOS_PER_DOLLAR
-from spendgate.providers.interface import Part, Reading
+from spendgate.providers.reading import Part, Reading
 from spendgate.usage import Usage
 
 CUT: Final = "counts beyond belief: cut"

@@ -8,7 +8,7 @@ from spendgate.gate.interface import Intent
 from spendgate.gate.kin import Kin
 from spendgate.gate.overage import Overage
 from spendgate.gate.recall import Recall
-from spendgate.providers.interface import Reading
+from spendgate.providers.reading import Reading
 from spendgate.usage import Usage
 
 

@@ -15,7 +15,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 
-from spendgate.providers.interface import Result
+from spendgate.providers.reading import Result
 
 Named = Sequence[tuple[str, Result]]
 """Results, each with its id."""

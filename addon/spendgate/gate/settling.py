@@ -25,7 +25,7 @@ from spendgate.gate.terms import KnownTerms, Terms
 from spendgate.gate.unwritten import Moved
 from spendgate.ledger.interface import LedgerPort, Settlement
 from spendgate.pricing import PriceBook
-from spendgate.providers.interface import Reading
+from spendgate.providers.reading import Reading
 from spendgate.providers.results import response_key
 
 logger = logging.getLogger(__name__)

@@ -13,7 +13,8 @@ from spendgate.identity.sessions import Sessions
 from spendgate.identity.tools import KNOWN
 from spendgate.policy import Policy, person_of, today_in
 from spendgate.privacy import Privacy, without_home
-from spendgate.providers.interface import Ask, Claim, Route
+from spendgate.providers.ask import Ask, Claim
+from spendgate.providers.interface import Route
 from spendgate.selector import Facts
 
 
@@ -83,7 +84,7 @@ def _tool(claimed: Claim, process: str | None) -> Claim:
 
 
 class Named(Protocol):
-    """What a request says that policies know by name; `providers.interface.Ask` has these words and says what they mean."""
+    """What a request says that policies know by name; `providers.ask.Ask` has these words and says what they mean."""
 
     @property
     def model(self) -> str | None: ...

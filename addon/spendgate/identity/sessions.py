@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from spendgate.attribution import Evidence, Peer
-from spendgate.providers.interface import Claim
+from spendgate.providers.ask import Claim
 
 GAP_MS = 30 * 60 * 1000
 _KEPT_MAX = 4096

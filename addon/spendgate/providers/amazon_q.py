@@ -16,14 +16,16 @@ from msgspec.structs import replace
 
 from spendgate.attribution import Evidence
 from spendgate.errors import WireError
+from spendgate.providers.ask import Ask, Claim
 from spendgate.providers.base import BaseDialect, asked_also, weighed
 from spendgate.providers.bedrock_errors import bedrock_cut, bedrock_error, bedrock_refusal
 from spendgate.providers.client import name_of, sender
 from spendgate.providers.eventstream import Frame, FrameReader
-from spendgate.providers.interface import Answer, Ask, Claim, Head, Headers, Notice, Reader, Reading
+from spendgate.providers.interface import Answer, Head, Headers, Notice, Reader
 from spendgate.providers.jsonscan import ESCAPED, WHOLE_BYTES_MAX, Scan, Scanner
 from spendgate.providers.jsonwalk import value_of
 from spendgate.providers.readers import FreeReader, from_headers
+from spendgate.providers.reading import Reading
 from spendgate.providers.repeated import UNNAMED, names_at
 from spendgate.providers.shapes import AMOUNT, PRESENT, TEXT, Shape, record
 from spendgate.providers.streams import text_bytes, tightened

@@ -9,10 +9,11 @@ import re
 from typing import Final
 
 from spendgate.providers.anthropic_answers import ANSWER, ANSWER_SCAN, Stream, answer_of
+from spendgate.providers.ask import Ask
 from spendgate.providers.base import BaseDialect
 from spendgate.providers.brought_tools import ToolScanner
 from spendgate.providers.client import sender
-from spendgate.providers.interface import Answer, Ask, Head, Headers, Notice, Reader
+from spendgate.providers.interface import Answer, Head, Headers, Notice, Reader
 from spendgate.providers.jsonscan import ESCAPED, Scan, Scanner
 from spendgate.providers.other_models import NAMING, TOOL, others
 from spendgate.providers.readers import BodyReader

@@ -13,8 +13,9 @@ from msgspec.structs import replace
 
 from spendgate.providers.anthropic_usage import USAGE, Counts
 from spendgate.providers.copilot_usage import COPILOT_USAGE, copilot_cost_nanos
-from spendgate.providers.interface import Headers, Part, Reading
+from spendgate.providers.interface import Headers
 from spendgate.providers.jsonscan import Scanner
+from spendgate.providers.reading import Part, Reading
 from spendgate.providers.shapes import TEXT, Fields, Shape, items, record
 from spendgate.providers.streams import EventReader
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from spendgate.providers.interface import Part
+from spendgate.providers.reading import Part
 from spendgate.providers.shapes import COUNT, TEXT, Fields, items, record
 from spendgate.providers.stated import STATED, stated_nanos
 from spendgate.usage import NO_USAGE, Usage

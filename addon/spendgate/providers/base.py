@@ -7,8 +7,9 @@ from collections.abc import Generator, Iterable
 
 from msgspec.structs import replace
 
+from spendgate.providers.ask import Ask
 from spendgate.providers.boundaries import BlankLines, Boundaries
-from spendgate.providers.interface import Answer, Ask, Head, Headers, Notice, Reader
+from spendgate.providers.interface import Answer, Head, Headers, Notice, Reader
 from spendgate.providers.jsonscan import Scan, Scanner, at_once
 from spendgate.providers.packed import packed
 from spendgate.providers.readers import FreeReader, is_events, is_open, served

@@ -14,8 +14,8 @@ import msgspec
 from msgspec import Meta, Struct
 
 from spendgate.providers.anthropic_usage import split_told
-from spendgate.providers.interface import Part, Reading, Result
 from spendgate.providers.openai_usage import disjoint
+from spendgate.providers.reading import Part, Reading, Result
 from spendgate.providers.shapes import COUNT_MAX, TEXT_MAX
 from spendgate.usage import Usage
 

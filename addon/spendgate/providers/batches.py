@@ -16,15 +16,17 @@ from msgspec.structs import replace
 
 from spendgate.providers.anthropic import AnthropicMessages
 from spendgate.providers.anthropic_answers import ANSWER_FIELDS, answer_of
+from spendgate.providers.ask import Ask
 from spendgate.providers.batch_lines import BATCH, plain_body, plain_message
 from spendgate.providers.client import sender
-from spendgate.providers.interface import Ask, Head, Headers, Part, Reader, Reading, Result, ResultReader
+from spendgate.providers.interface import Head, Headers, Reader, ResultReader
 from spendgate.providers.jsonscan import Scan, Scanner
 from spendgate.providers.openai_answers import RESPONSE_FIELDS, answer
 from spendgate.providers.openai_chat import OpenAIChat
 from spendgate.providers.openai_image_usage import IMAGE_MODEL, SVG_USAGE, drawn_parts, image_part
 from spendgate.providers.openai_usage import USAGE_OR_IMAGES, usage_of
 from spendgate.providers.readers import FreeReader
+from spendgate.providers.reading import Part, Reading, Result
 from spendgate.providers.results import Lines, NoResults
 from spendgate.providers.shapes import COUNT, TEXT, Fields, Shape, record
 from spendgate.usage import Usage

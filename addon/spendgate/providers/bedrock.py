@@ -19,6 +19,7 @@ from urllib.parse import unquote
 from msgspec.structs import replace
 
 from spendgate.providers.anthropic import AnthropicMessages
+from spendgate.providers.ask import Ask
 from spendgate.providers.base import BaseDialect
 from spendgate.providers.bedrock_answers import (
     LATENCY_HEADER,
@@ -34,7 +35,7 @@ from spendgate.providers.bedrock_usage import CONVERSE_ANSWER, CONVERSE_ANSWER_S
 from spendgate.providers.boundaries import Boundaries
 from spendgate.providers.client import sender
 from spendgate.providers.eventstream import CONTENT_TYPE, BetweenFrames
-from spendgate.providers.interface import Answer, Ask, Head, Headers, Notice, Reader
+from spendgate.providers.interface import Answer, Head, Headers, Notice, Reader
 from spendgate.providers.jsonscan import ESCAPED, Scan, Scanner
 from spendgate.providers.packed import drawn
 from spendgate.providers.readers import BodyReader, FreeReader, is_open

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from spendgate.errors import WireError
 from spendgate.model_names import hides_model
 from spendgate.providers.anthropic import AnthropicMessages
+from spendgate.providers.ask import Ask
 from spendgate.providers.bedrock_usage import (
     CONVERSE_ANSWER,
     METRICS,
@@ -22,8 +23,9 @@ from spendgate.providers.bedrock_usage import (
     metrics_usage,
 )
 from spendgate.providers.eventstream import Frame, FrameReader
-from spendgate.providers.interface import Ask, Headers, Part, Reading
+from spendgate.providers.interface import Headers
 from spendgate.providers.readers import from_headers
+from spendgate.providers.reading import Part, Reading
 from spendgate.providers.shapes import Fields, Shape
 from spendgate.providers.stated import FEES
 from spendgate.providers.streams import text_bytes, tightened

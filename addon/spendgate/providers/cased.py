@@ -17,8 +17,9 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from spendgate.providers.ask import Ask
 from spendgate.providers.base import asked_also
-from spendgate.providers.interface import Ask, Dialect, Head
+from spendgate.providers.interface import Dialect, Head
 from spendgate.providers.jsonwalk import values_at
 from spendgate.providers.repeated import UNNAMED
 from spendgate.providers.socket_interface import Moved, SocketReader, Steered

@@ -11,9 +11,10 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from spendgate.providers.ask import Ask
 from spendgate.providers.base import BaseDialect
 from spendgate.providers.client import sender
-from spendgate.providers.interface import Answer, Ask, Head, Headers, Notice, Reader
+from spendgate.providers.interface import Answer, Head, Headers, Notice, Reader
 from spendgate.providers.jsonscan import Scan, Scanner
 from spendgate.providers.refusals import detail_cut, detail_error, detail_refusal
 from spendgate.providers.shapes import TEXT, Shape, record

@@ -14,8 +14,9 @@ from msgspec.structs import replace
 from spendgate.attribution import Evidence
 from spendgate.providers.anthropic import AnthropicMessages
 from spendgate.providers.anthropic_answers import Stream
+from spendgate.providers.ask import Ask, Claim
 from spendgate.providers.client import name_of, sender
-from spendgate.providers.interface import Ask, Claim, Head, Headers, Reader
+from spendgate.providers.interface import Head, Headers, Reader
 from spendgate.providers.jsonscan import Scan, Scanner
 from spendgate.providers.shapes import COUNT, FLAG, TEXT, Shape, record
 

@@ -14,8 +14,9 @@ import re
 from typing import Final, NamedTuple, TypedDict
 
 from spendgate.attribution import BESIDE, Evidence
+from spendgate.providers.ask import Claim
 from spendgate.providers.credentials import BEARER, X_API_KEY, keys_of
-from spendgate.providers.interface import Claim, Head, Headers
+from spendgate.providers.interface import Head, Headers
 
 _NAME_MAX: Final = 128
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@/+-]*")

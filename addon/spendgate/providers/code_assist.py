@@ -12,23 +12,17 @@ from typing import Final
 from msgspec.structs import replace
 
 from spendgate.attribution import Evidence
+from spendgate.providers.ask import Ask, Claim
 from spendgate.providers.base import asked_also, weighed
 from spendgate.providers.client import name_of, sender
-from spendgate.providers.gemini import (
-    ANSWER,
-    ANSWER_KEYS,
-    MARKS,
-    REQUEST,
-    Gemini,
-    Stream,
-    answer,
-    asked_of,
-    routed_also,
-)
-from spendgate.providers.interface import Ask, Claim, Head, Headers, Reader, Reading
+from spendgate.providers.gemini import Gemini
+from spendgate.providers.gemini_answers import ANSWER, ANSWER_KEYS, Stream, answer
+from spendgate.providers.gemini_asked import MARKS, REQUEST, asked_of, routed_also
+from spendgate.providers.interface import Head, Headers, Reader
 from spendgate.providers.jsonscan import WHOLE_BYTES_MAX, Scan, Scanner
 from spendgate.providers.jsonwalk import value_of
 from spendgate.providers.readers import BodyReader
+from spendgate.providers.reading import Reading
 from spendgate.providers.shapes import PRESENT, TEXT, WORD, Fields, Shape, items, record
 from spendgate.providers.sse import Oversized
 

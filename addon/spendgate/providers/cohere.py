@@ -13,11 +13,13 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from spendgate.providers.ask import Ask
 from spendgate.providers.base import BaseDialect
 from spendgate.providers.client import sender
-from spendgate.providers.interface import Answer, Ask, Head, Headers, Notice, Part, Reader, Reading
+from spendgate.providers.interface import Answer, Head, Headers, Notice, Reader
 from spendgate.providers.jsonscan import Scan, Scanner
 from spendgate.providers.readers import BodyReader
+from spendgate.providers.reading import Part, Reading
 from spendgate.providers.refusals import openai_error, openai_refusal
 from spendgate.providers.shapes import FACTOR, FLAG, TEXT, UNREADABLE, Fields, Shape, cap, record
 from spendgate.providers.stated import FEES

@@ -17,8 +17,9 @@ from msgspec.structs import replace
 from spendgate.errors import WireError
 from spendgate.providers.boundaries import Boundaries
 from spendgate.providers.decoding import PIECE_BYTES_MAX
-from spendgate.providers.interface import Headers, Reading
+from spendgate.providers.interface import Headers
 from spendgate.providers.readers import from_headers
+from spendgate.providers.reading import Reading
 from spendgate.providers.shapes import TEXT, Shape, record
 
 COMPRESSED, END = 1, 2

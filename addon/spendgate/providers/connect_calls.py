@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Generator
 from typing import Final
 
+from spendgate.providers.ask import Ask
 from spendgate.providers.boundaries import Boundaries
 from spendgate.providers.connect import (
     FIRST_BYTES_MAX,
@@ -26,7 +27,7 @@ from spendgate.providers.connect_errors import (
     unary_answer,
 )
 from spendgate.providers.headers import CaseInsensitive
-from spendgate.providers.interface import Answer, Ask, Head, Headers, Notice, Reader
+from spendgate.providers.interface import Answer, Head, Headers, Notice, Reader
 from spendgate.providers.spoken import OpenDialect, Spoken, Weight
 
 EVENTS: Final = "text/event-stream"

@@ -16,13 +16,14 @@ from msgspec.structs import replace
 from spendgate.attribution import Evidence
 from spendgate.errors import WireError
 from spendgate.providers import cursor_fields as at
+from spendgate.providers.ask import Ask, Claim
 from spendgate.providers.client import sender
 from spendgate.providers.connect_calls import ConnectCall, ConnectDialect
 from spendgate.providers.cursor_answers import AgentReader, TextReader
 from spendgate.providers.cursor_asked import NO_MODEL, Asked, asked, begins
 from spendgate.providers.cursor_fields import RPCS, Rpc, Says
 from spendgate.providers.cursor_runs import Run, Runs
-from spendgate.providers.interface import Ask, Claim, Head, Headers, Notice, Reader
+from spendgate.providers.interface import Head, Headers, Notice, Reader
 from spendgate.providers.protobuf import encoded, inside, word
 from spendgate.providers.readers import FreeReader
 from spendgate.providers.spoken import Spoken, Weight

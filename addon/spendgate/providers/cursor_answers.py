@@ -13,8 +13,9 @@ from msgspec.structs import replace
 
 from spendgate.providers import cursor_fields as at
 from spendgate.providers.connect import ConnectReader
-from spendgate.providers.interface import Headers, Part, Reading
+from spendgate.providers.interface import Headers
 from spendgate.providers.protobuf import Bytes, Look, count, fields, text_bytes
+from spendgate.providers.reading import Part, Reading
 from spendgate.usage import Usage
 
 NO_COUNTS: Final = "turn ended without counts"

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from spendgate.providers.interface import Ask, Head, Headers, Result, ResultReader
+from spendgate.providers.ask import Ask
+from spendgate.providers.interface import Head, Headers, ResultReader
 from spendgate.providers.openai_chat import OpenAIChat
+from spendgate.providers.reading import Result
 from spendgate.providers.results import NoResults, OneResult, response_key
 
 

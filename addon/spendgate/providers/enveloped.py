@@ -13,8 +13,9 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from spendgate.providers.ask import Ask
 from spendgate.providers.client import sender
-from spendgate.providers.interface import Answer, Ask, Head, Notice
+from spendgate.providers.interface import Answer, Head, Notice
 from spendgate.providers.jsonscan import Scan, Scanner
 from spendgate.providers.openai_chat import OpenAIChat
 from spendgate.providers.shapes import TEXT, Shape, record

@@ -9,8 +9,9 @@ from typing import Final
 from msgspec.structs import replace
 
 from spendgate.providers import multipart
+from spendgate.providers.ask import Ask
 from spendgate.providers.base import OpenAIDialect
-from spendgate.providers.interface import Ask, Head, Notice
+from spendgate.providers.interface import Head, Notice
 from spendgate.providers.jsonscan import Scan
 from spendgate.providers.packed import PICTURE_BYTES_A_TOKEN, PICTURE_TOKENS_MAX
 from spendgate.providers.refusals import chat_cut

@@ -11,14 +11,16 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from spendgate.providers.ask import Ask
 from spendgate.providers.base import BaseDialect
 from spendgate.providers.client import sender
-from spendgate.providers.gemini import TOOLS_BYTES
+from spendgate.providers.gemini_asked import TOOLS_BYTES
 from spendgate.providers.gemini_errors import google_cut, google_error, google_refusal
 from spendgate.providers.gemini_usage import billed_searches, price_context, units_of, usage_of
-from spendgate.providers.interface import Answer, Ask, Head, Headers, Notice, Part, Reader, Reading, ResultReader
+from spendgate.providers.interface import Answer, Head, Headers, Notice, Reader, ResultReader
 from spendgate.providers.jsonscan import Scan, Scanner
 from spendgate.providers.readers import BodyReader
+from spendgate.providers.reading import Part, Reading
 from spendgate.providers.results import NoResults, OneResult
 from spendgate.providers.shapes import COUNT, FACTOR, FLAG, PRESENT, TEXT, Fields, Shape, cap, items, record
 from spendgate.providers.sse import Oversized

@@ -13,11 +13,11 @@ from typing import Final
 from msgspec.structs import replace
 
 from spendgate.providers.copilot_usage import COPILOT_USAGE, copilot_cost_nanos
-from spendgate.providers.interface import Part, Reading
 from spendgate.providers.jsonscan import Scanner
 from spendgate.providers.openai_hosted import hosted_tools
 from spendgate.providers.openai_image_usage import IMAGE_USAGE
 from spendgate.providers.openai_usage import USAGE, price_context, usage_of
+from spendgate.providers.reading import Part, Reading
 from spendgate.providers.shapes import COUNT, FLAG, TEXT, Fields, Shape, items, record
 from spendgate.providers.stated import FEES, stated_nanos, tools_run
 from spendgate.usage import Usage

@@ -17,11 +17,13 @@ from typing import Any, Final
 from msgspec.structs import replace
 from pydantic_core import core_schema as schema
 
+from spendgate.providers.ask import Ask
 from spendgate.providers.client import sender
 from spendgate.providers.form_dialect import FormDialect
-from spendgate.providers.interface import Ask, Head, Headers, Part, Reader, Reading
+from spendgate.providers.interface import Head, Headers, Reader
 from spendgate.providers.jsonscan import Scan, Scanner
 from spendgate.providers.readers import BodyReader, from_headers
+from spendgate.providers.reading import Part, Reading
 from spendgate.providers.recordings import in_form
 from spendgate.providers.shapes import COUNT, FLAG, TEXT, Fields, Shape, record
 from spendgate.providers.streams import EventReader

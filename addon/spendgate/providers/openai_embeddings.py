@@ -6,12 +6,14 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from spendgate.providers.ask import Ask
 from spendgate.providers.base import OpenAIDialect
 from spendgate.providers.client import sender
-from spendgate.providers.interface import Ask, Head, Headers, Notice, Part, Reader, Reading
+from spendgate.providers.interface import Head, Headers, Notice, Reader
 from spendgate.providers.jsonscan import Scan, Scanner
 from spendgate.providers.openai_usage import USAGE, usage_of
 from spendgate.providers.readers import BodyReader
+from spendgate.providers.reading import Part, Reading
 from spendgate.providers.refusals import chat_cut
 from spendgate.providers.shapes import TEXT, Fields, Shape
 from spendgate.providers.stated import stated_nanos

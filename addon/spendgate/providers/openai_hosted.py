@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from spendgate.providers.interface import Part
 from spendgate.providers.openai_image_usage import IMAGE_MODEL, image_part
+from spendgate.providers.reading import Part
 from spendgate.providers.shapes import Fields
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from spendgate.providers.interface import Part
+from spendgate.providers.reading import Part
 from spendgate.providers.shapes import COUNT, TEXT, Fields, record
 from spendgate.usage import Usage
 

@@ -13,15 +13,17 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from spendgate.providers.ask import Ask
 from spendgate.providers.client import sender
 from spendgate.providers.form_dialect import FormDialect
-from spendgate.providers.interface import Ask, Head, Headers, Reader, Reading
+from spendgate.providers.interface import Head, Headers, Reader
 from spendgate.providers.jsonscan import Scan, Scanner
 from spendgate.providers.multipart import Form
 from spendgate.providers.openai_image_usage import IMAGE_USAGE, SVG_USAGE, drawn_parts, image_part
 from spendgate.providers.other_models import SVG, drawing
 from spendgate.providers.packed import drawn
 from spendgate.providers.readers import BodyReader
+from spendgate.providers.reading import Reading
 from spendgate.providers.shapes import FACTOR, FLAG, TEXT, Fields, Shape
 from spendgate.providers.sse import Oversized
 from spendgate.providers.streams import EventReader

@@ -1,4 +1,4 @@
-"""What a client's message asks for in a realtime session: a turn, that what was heard be written down, or another session.
+"""What a handshake and a client's message ask for in a realtime session: a turn, what was heard in writing, or another session.
 
 Most messages are sound, and are not parsed. Of a key that stands twice each value counts. Sources: openai-python 3.54,
 types/realtime (`session_update_event`, `input_audio_buffer_commit_event`); the beta's `transcription_session.update` and
@@ -9,9 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from typing import Final
+from urllib.parse import parse_qs
 
 from msgspec import Struct
 
+from spendgate.providers.ask import Ask
+from spendgate.providers.client import sender
+from spendgate.providers.interface import Head
 from spendgate.providers.repeated import UNNAMED, names_at
 
 CREATE: Final = "response.create"
@@ -25,6 +29,7 @@ _HEARING: Final = (
     ("session", "input_audio_transcription", "model"),
 )
 """Where it may name the one that writes down what is heard, now and before."""
+_NAME_MAX: Final = 128
 
 
 class Said(Struct, frozen=True):
@@ -65,3 +70,32 @@ def said(message: bytes) -> Generator[None, None, Said]:
 def _named(names: list[str]) -> tuple[str, ...]:
     # What is not named here the server tells, and is looked at then.
     return tuple(dict.fromkeys(name for name in names if name != UNNAMED))
+
+
+def asked_of(head: Head, model: str | None, message: bytes, also: tuple[str, ...] = ()) -> Ask:
+    """What a turn or a transcription asks for: sound, whose length does not show."""
+    return Ask(
+        model=model,
+        also=also,
+        streamed=True,
+        text_bytes=len(message),
+        opaque_input=True,
+        loops=True,
+        overheard=True,
+        **sender(head),
+    )
+
+
+def model_of(head: Head) -> str | None:
+    """The model that a handshake names."""
+    named = _query(head).get("model") or _query(head).get("deployment")  # Azure's word for it
+    return named[0][:_NAME_MAX] if named and named[0] else None
+
+
+def hears_only(head: Head) -> bool:
+    """Whether a handshake is for a session without turns."""
+    return "transcription" in _query(head).get("intent", ())
+
+
+def _query(head: Head) -> dict[str, list[str]]:
+    return parse_qs(head.query, max_num_fields=64) if len(head.query) < 4096 else {}

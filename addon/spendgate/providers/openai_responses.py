@@ -10,8 +10,9 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from spendgate.providers.ask import Ask
 from spendgate.providers.base import OpenAIDialect
-from spendgate.providers.interface import Ask, Head, Headers, Notice, Reader, ResultReader
+from spendgate.providers.interface import Head, Headers, Notice, Reader, ResultReader
 from spendgate.providers.jsonscan import Scan
 from spendgate.providers.openai_answers import ANSWER, ANSWER_SCAN, MARKS, answer, read_ends, read_event
 from spendgate.providers.openai_responses_asked import REQUEST_SCAN, ask_of

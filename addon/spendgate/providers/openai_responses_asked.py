@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import Final
 
+from spendgate.providers.ask import Ask
 from spendgate.providers.brought_tools import ToolScanner
 from spendgate.providers.client import sender
-from spendgate.providers.interface import Ask, Head
+from spendgate.providers.interface import Head
 from spendgate.providers.jsonscan import Scan
 from spendgate.providers.other_models import NAMING, TOOL, others
 from spendgate.providers.shapes import COUNT, FLAG, NAMED, PRESENT, TEXT, Shape, cap, items, record

@@ -13,13 +13,15 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from spendgate.providers.ask import Ask
 from spendgate.providers.base import asked_also, weighed
 from spendgate.providers.client import sender
-from spendgate.providers.interface import Ask, Head, Reading
+from spendgate.providers.interface import Head
 from spendgate.providers.jsonscan import WHOLE_BYTES_MAX, Scanner
 from spendgate.providers.openai_answers import MARKS, read_ends, read_event
 from spendgate.providers.openai_responses_asked import REQUEST_SCAN, ask_of
 from spendgate.providers.openai_steering import STEER, STEER_REQUEST, STEERED, steered
+from spendgate.providers.reading import Reading
 from spendgate.providers.shapes import TEXT, Fields, Shape, record
 from spendgate.providers.socket_interface import Moved, Steered
 from spendgate.providers.sse import END_BYTES

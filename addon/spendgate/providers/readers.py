@@ -13,8 +13,9 @@ from typing import Final
 from msgspec.structs import replace
 
 from spendgate.errors import WireError
-from spendgate.providers.interface import Headers, Reader, Reading
+from spendgate.providers.interface import Headers, Reader
 from spendgate.providers.jsonscan import Scanner
+from spendgate.providers.reading import Reading
 from spendgate.providers.shapes import Fields, Shape
 from spendgate.providers.sse import END_BYTES
 

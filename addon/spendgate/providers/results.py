@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from spendgate.providers.interface import Headers, Reader, Result
+from spendgate.providers.interface import Headers, Reader
 from spendgate.providers.readers import WHOLE_BYTES_MAX
+from spendgate.providers.reading import Result
 from spendgate.providers.sse import END_BYTES
 
 RESULTS_MAX: Final = 200_000

@@ -7,7 +7,9 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 from msgspec import Struct
 
-from spendgate.providers.interface import Ask, Dialect, Head, Notice, Reading, Result
+from spendgate.providers.ask import Ask
+from spendgate.providers.interface import Dialect, Head, Notice
+from spendgate.providers.reading import Reading, Result
 
 
 class Moved(NamedTuple):

@@ -13,8 +13,9 @@ from typing import Final
 from msgspec.structs import replace
 
 from spendgate.errors import WireError
-from spendgate.providers.interface import Headers, Reading
+from spendgate.providers.interface import Headers
 from spendgate.providers.readers import from_headers
+from spendgate.providers.reading import Reading
 from spendgate.providers.sse import Events, Oversized
 
 _BACKSLASH: Final = 0x5C

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from spendgate.providers.interface import Ask, Reading
+from spendgate.providers.ask import Ask
 from spendgate.providers.packed import DRAWN_TOKENS
+from spendgate.providers.reading import Reading
 from spendgate.usage import Usage
 
 # Estimated to true input, over recordings of one to some thousand tokens (10%, median, 90%): Anthropic 65 calls 0.6, 0.9, 2.6;

@@ -10,10 +10,11 @@ from msgspec.structs import replace
 
 from spendgate.attribution import Evidence
 from spendgate.errors import WireError
+from spendgate.providers.ask import Ask, Claim
 from spendgate.providers.client import fingerprint, sender
 from spendgate.providers.connect_calls import ConnectCall, ConnectDialect, no_details
 from spendgate.providers.cursor_answers import TextReader
-from spendgate.providers.interface import Ask, Claim, Head, Headers, Reader
+from spendgate.providers.interface import Head, Headers, Reader
 from spendgate.providers.protobuf import Bytes, count, inside, word
 from spendgate.providers.readers import FreeReader
 from spendgate.providers.shapes import cap

@@ -14,14 +14,16 @@ from typing import Final
 from msgspec.structs import replace
 
 from spendgate.providers.anthropic import AnthropicMessages
+from spendgate.providers.ask import Ask
 from spendgate.providers.base import BaseDialect
 from spendgate.providers.client import sender
 from spendgate.providers.gemini import Gemini
 from spendgate.providers.headers import CaseInsensitive
-from spendgate.providers.interface import Answer, Ask, Dialect, Head, Headers, Notice, Reader, Reading
+from spendgate.providers.interface import Answer, Dialect, Head, Headers, Notice, Reader
 from spendgate.providers.jsonscan import Scan, Scanner
 from spendgate.providers.openai_responses import OpenAIResponses
 from spendgate.providers.readers import from_headers
+from spendgate.providers.reading import Reading
 from spendgate.providers.refusals import zed_error, zed_refusal
 from spendgate.providers.shapes import TEXT, Shape
 
