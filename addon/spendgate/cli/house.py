@@ -69,7 +69,7 @@ class House:
         )
 
     def not_signed(self) -> tuple[str, ...]:
-        """Hosts of the policy that the device's CA may not sign for, since it is older than they are here: nothing to them is read.
+        """Hosts of the policy that the device's CA, older than their names here, may not sign for: nothing to them is read.
 
         An organization's root is for the hosts that it was made for; what it leaves out is no oversight of this machine's.
         """
