@@ -136,7 +136,7 @@ def test_a_price_that_is_a_guess_is_told(state: State, capsys: pytest.CaptureFix
     assert line in ran(state, "status")
     assert json.loads(ran(state, "status", "--format", "json"))["price_unknown_calls"] == 1
     assert "reported, price unknown" in ran(state, "calls")
-    assert "no price list has this model" in ran(state, "calls", "show", "g1")
+    assert "the price list of its provider lacks this model" in ran(state, "calls", "show", "g1")
     lines = json.loads(ran(state, "spend", "--by", "model,prices", "--format", "json"))
     assert [each["cost_nanos"] for each in lines if each["prices"] == "policy:unknown_model"] == [862_500_000]
 

@@ -7,7 +7,7 @@ from typing import Any
 from spendgate.calibration import CALIBRATED
 from spendgate.cli.output import console, exact, safe, writing
 from spendgate.cli.reckoning import adjustment, reckoned
-from spendgate.gate.charging import UNCOUNTED
+from spendgate.gate.charging import UNCOUNTED, UNSEEN
 from spendgate.ledger.found_calls import CallHold
 from spendgate.ledger.spending import POLICY_PRICE
 from spendgate.providers.unfinished import EXPECTED_ERROR
@@ -38,6 +38,16 @@ _CALIBRATED_BY = (
     "estimated from bytes and multiplied by what bills of its tool and model have shown: the flag names the factor and the "
     "calibration, `spendgate reconcile calibrations` how far off it was"
 )
+_UNCOUNTED_BY = {
+    (UNCOUNTED, "ceiling"): "its answer gave no counts: priced at the most that it could cost",
+    (UNSEEN, "ceiling"): "its output was not counted: priced at its input and the most that its output could cost",
+    (
+        UNCOUNTED,
+        "estimated",
+    ): "its answer gave no counts: priced at what such calls usually cost, or at what was seen of it "
+    "where that is more",
+}
+"""By what a call is priced that was not counted to its end (`gate.charging`), by its flag and basis."""
 _LABELS = {"held_nanos": "held at most"}
 """What a column's own name does not say: it is the largest hold that the call ever had."""
 _ANY = 1
@@ -92,13 +102,21 @@ def _basis(row: dict[str, Any]) -> list[str]:
     lines = [f"{exact(row['cost_nanos'])} by the policy's {safe(adjusted)}: what budgets count"] if adjusted else []
     if "orphan" in (row.get("flags") or ""):
         return [*lines, _orphan(row)]
-    if row["basis"] == "estimated" and UNCOUNTED not in (row.get("flags") or ""):
+    if uncounted := _uncounted(row):
+        return [*lines, f"{exact(row['value_nanos'])}: {uncounted}"]
+    if row["basis"] == "estimated":
         return [*lines, _CALIBRATED_BY if CALIBRATED in (row.get("flags") or "") else EXPECTED_ERROR]
     if lines:
         return lines
     if row["basis"] == "reported" and row.get("cost_nanos") and row["cost_nanos"] != row.get("value_nanos"):
         return [f"the provider states what it bills, {exact(row['cost_nanos'])}, which goes before the list price"]
     return []
+
+
+def _uncounted(row: dict[str, Any]) -> str:
+    """By what it is priced, where counts times prices do not give it; else empty."""
+    flags = (row.get("flags") or "").split(",")
+    return next((by for (flag, basis), by in _UNCOUNTED_BY.items() if flag in flags and basis == row["basis"]), "")
 
 
 def _orphan(row: dict[str, Any]) -> str:
@@ -124,8 +142,12 @@ def _priced(row: dict[str, Any]) -> list[str]:
     if not row.get("prices") or row.get("value_nanos") is None or not row.get("booked_at"):
         return []
     found = reckoned(row)
+    if found is None and _uncounted(row):
+        return []  # no counts times any price: `_basis` says what it is instead
     if found is None and guessed(row):
-        return [f"{exact(row['value_nanos'])} by the policy's `pricing.unknown_model`: no price list has this model"]
+        named = row.get("model") or row.get("model_requested")
+        why = "the price list of its provider lacks this model" if named else "neither request nor answer names a model"
+        return [f"{exact(row['value_nanos'])} by the policy's `pricing.unknown_model`: {why}"]
     if found is None:
         return [
             f"{exact(row['value_nanos'])} does not follow from today's price list; it came from {safe(row['prices'])}"
