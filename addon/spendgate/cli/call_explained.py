@@ -39,13 +39,12 @@ _CALIBRATED_BY = (
     "calibration, `spendgate reconcile calibrations` how far off it was"
 )
 _UNCOUNTED_BY = {
-    (UNCOUNTED, "ceiling"): "its answer gave no counts: priced at the most that it could cost",
-    (UNSEEN, "ceiling"): "its output was not counted: priced at its input and the most that its output could cost",
+    (UNCOUNTED, "ceiling"): "the most that it could cost; its answer gave no counts",
+    (UNSEEN, "ceiling"): "its input and the most that its output could cost; its output was not counted",
     (
         UNCOUNTED,
         "estimated",
-    ): "its answer gave no counts: priced at what such calls usually cost, or at what was seen of it "
-    "where that is more",
+    ): "what such calls usually cost, or what was seen of it where that is more; its answer gave no counts",
 }
 """By what a call is priced that was not counted to its end (`gate.charging`), by its flag and basis."""
 _LABELS = {"held_nanos": "held at most"}
@@ -115,8 +114,10 @@ def _basis(row: dict[str, Any]) -> list[str]:
 
 def _uncounted(row: dict[str, Any]) -> str:
     """By what it is priced, where counts times prices do not give it; else empty."""
-    flags = (row.get("flags") or "").split(",")
-    return next((by for (flag, basis), by in _UNCOUNTED_BY.items() if flag in flags and basis == row["basis"]), "")
+    flags, basis = (row.get("flags") or "").split(","), row["basis"]
+    if UNCOUNTED in flags and basis == "estimated" and row["value_nanos"] == row["held_nanos"]:
+        return "what was held for it; its answer gave no counts"
+    return next((by for (flag, of), by in _UNCOUNTED_BY.items() if flag in flags and basis == of), "")
 
 
 def _orphan(row: dict[str, Any]) -> str:
