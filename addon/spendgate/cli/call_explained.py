@@ -5,15 +5,23 @@ from __future__ import annotations
 from typing import Any
 
 from spendgate.calibration import CALIBRATED
+from spendgate.capture.tally import NOT_DECRYPTED
 from spendgate.cli.output import console, exact, safe, writing
 from spendgate.cli.reckoning import adjustment, reckoned
 from spendgate.gate.charging import UNCOUNTED, UNSEEN
 from spendgate.ledger.found_calls import CallHold
 from spendgate.ledger.spending import POLICY_PRICE
+from spendgate.providers.interface import Kind
 from spendgate.providers.unfinished import EXPECTED_ERROR
 
 _SECTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("call", ("id", "state", "started_at", "booked_at", "ended_at", "duration_ms", "first_byte_ms", "waited_ms", "http_status")),
+    (
+        "call",
+        (
+            "id", "state", "started_at", "booked_at", "ended_at", "duration_ms", "first_byte_ms", "waited_ms", "http_status",
+            "request_bytes", "response_bytes",
+        ),
+    ),
     ("who", ("person", "team", "groups", "account_os", "machine", "tool", "process", "project", "session", "evidence")),
     ("agent", ("agent", "agent_name", "parent_agent", "parent_call")),
     ("where", ("provider", "host", "path", "dialect", "api_key", "account", "billing", "request_id")),
@@ -47,6 +55,10 @@ _UNCOUNTED_BY = {
     ): "what such calls usually cost, or what was seen of it where that is more; its answer gave no counts",
 }
 """By what a call is priced that was not counted to its end (`gate.charging`), by its flag and basis."""
+_UNREAD = (
+    "not read: no rule, budget or rate was asked about it, and whether it cost money is not known; addon/README.md lists what "
+    'is known to, under "Not read"'
+)
 _LABELS = {"held_nanos": "held at most"}
 """What a column's own name does not say: it is the largest hold that the call ever had."""
 _ANY = 1
@@ -60,10 +72,12 @@ def guessed(row: dict[str, Any]) -> bool:
 
 def _told(row: dict[str, Any]) -> dict[str, Any]:
     """The row without what would puzzle: an estimate, learned from calls that were billed more than they showed, above the most
-    that the call can cost; and a hold that stands for any."""
+    that the call can cost; a hold that stands for any; and the dialect of what nobody could read."""
     estimate, ceiling = row.get("estimate_nanos"), row.get("ceiling_nanos")
     if estimate is not None and ceiling is not None:
         row = {**row, "estimate_nanos": min(estimate, ceiling)}
+    if row["state"] == Kind.UNRECOGNIZED:
+        row = {**row, "dialect": None}  # that of its host: none was read by it
     return {**row, "refused_hold_nanos": None} if row.get("refused_hold_nanos") == _ANY else row
 
 
@@ -82,6 +96,8 @@ def explained(row: dict[str, Any], holds: tuple[CallHold, ...]) -> None:
         for name, value in known:
             label = _LABELS.get(name) or name.removesuffix("_nanos").removesuffix("_tokens").replace("_", " ")
             out.print(f"  {label:18} {exact(value) if name.endswith('_nanos') else safe(value)}")
+    if row["state"] == Kind.UNRECOGNIZED and NOT_DECRYPTED not in (row.get("flags") or ""):
+        lines = [_UNREAD]
     if lines:
         out.print("[bold]price[/]")
     for line in lines:
