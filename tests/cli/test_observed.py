@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from msgspec.structs import replace
+from typer.testing import CliRunner
 
-from cli.kit import NOW_MS, ran, row, settlement
+from cli.kit import NOW_MS, app, ran, row, settlement
 from spendgate.admission import Admit, RefusalKind, Refuse
 from spendgate.cli.bill import bill
 from spendgate.config.paths import State
@@ -29,8 +31,8 @@ def unrecognized(state: State) -> int:
     """One gate that met one exchange of a kind that nobody knows; the gate's number."""
     ledger = Ledger.open(state.ledger, state.gates, NOW_MS)
     ledger.recorded(
-        replace(row("e1", 1), path="/v9/new"), "unrecognized", ended_ms=NOW_MS, http_status=200, request_bytes=0,
-        response_bytes=0, duration_ms=1, first_byte_ms=1,
+        replace(row("e1", 1), path="/v9/new"), "unrecognized", ended_ms=NOW_MS, http_status=200, request_bytes=31,
+        response_bytes=73, duration_ms=1, first_byte_ms=1,
     )  # fmt: skip
     gate = ledger.gate_id
     ledger.close()
@@ -101,6 +103,29 @@ def test_a_bill_names_what_was_not_recognized(state: State, capsys: pytest.Captu
     assert listed in ran(state, "status")
 
 
+def test_what_was_not_recognized_is_explained(state: State) -> None:
+    """By whose host, how much went and came, and that nobody asked a rule: a path alone says nothing of that."""
+    unrecognized(state)
+    listed, shown = (
+        ran(state, *words) for words in (("calls", "--where", "state=unrecognized"), ("calls", "show", "e1"))
+    )
+    assert "api.anthropic.com" in listed
+    assert re.search(r"request bytes +31\n +response bytes +73\n", shown)
+    assert "not read: no rule, budget or rate was asked about it" in shown
+    assert "dialect" not in shown
+
+
+def test_a_total_names_what_was_not_recognized(state: State) -> None:
+    """Whoever pays reads `spend` alone; of a span and a selection that have none, nothing is said."""
+    unrecognized(state)
+    said = [
+        CliRunner().invoke(app, ["spend", *words, "--state", str(state.root)]).stderr
+        for words in ([], ["--since", "2020-01-01", "--until", "2020-01-02"], ["--where", "person=bob"])
+    ]
+    assert "1 unrecognized (spendgate calls --where state=unrecognized)" in said[0]
+    assert "unrecognized" not in said[1] + said[2]
+
+
 @pytest.mark.parametrize(("reported", "says"), [(0, "$0.02, estimated"), (1, "$0.04, of it $0.02 estimated")])
 def test_a_bill_tells_what_is_estimated(
     state: State, reported: int, says: str, capsys: pytest.CaptureFixture[str]
@@ -136,7 +161,7 @@ def test_a_price_that_is_a_guess_is_told(state: State, capsys: pytest.CaptureFix
     assert line in ran(state, "status")
     assert json.loads(ran(state, "status", "--format", "json"))["price_unknown_calls"] == 1
     assert "reported, price unknown" in ran(state, "calls")
-    assert "no price list has this model" in ran(state, "calls", "show", "g1")
+    assert "the price list of its provider lacks this model" in ran(state, "calls", "show", "g1")
     lines = json.loads(ran(state, "spend", "--by", "model,prices", "--format", "json"))
     assert [each["cost_nanos"] for each in lines if each["prices"] == "policy:unknown_model"] == [862_500_000]
 

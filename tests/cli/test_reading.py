@@ -272,21 +272,40 @@ def test_a_price_is_explained_by_its_counts(state: State, usage: Usage, nanos: i
         pytest.param("estimated", 500, (), "estimated from bytes: input is mostly between", id="estimated"),
         pytest.param("reported", 400, (), "the provider states what it bills, $0.0000005, which goes", id="stated"),
         pytest.param("reported", 500, (), None, id="by the list"),
-        pytest.param("estimated", 500, ("no counts",), None, id="what its kind costs"),
+        pytest.param("estimated", 500, ("no counts",), "$0.0000005: what such calls usually cost, or", id="its kind"),
+        pytest.param("estimated", 0, ("no counts", "background"), "$0.00: what was held for it; its", id="its hold"),
+        pytest.param("ceiling", 500, ("no counts",), "the most that it could cost; its answer gave no", id="the most"),
+        pytest.param(
+            "ceiling", 500, ("output not counted",), "its input and the most that its output", id="input alone"
+        ),
     ],
 )
 def test_how_far_a_number_can_be_trusted(
     state: State, basis: str, value: int, flags: tuple[str, ...], says: str | None
 ) -> None:
-    """An estimate says how far it may be off, and a cost that the provider states says so; others need no word."""
+    """An estimate says how far it may be off, a cost that the provider states, and one that nobody counted, what it is.
+
+    No word is given that a price list has changed, where no counts were priced.
+    """
     ledger = Ledger.open(state.ledger, state.gates, NOW_MS)
     ledger.hold(row("0d-priced", 5), (), lambda _s, _k: Admit(()), NOW_MS)
-    priced = replace(settlement(()), basis=basis, cost_nanos=500, value_nanos=value, flags=flags)
+    source = "bundled:anthropic/claude-sonnet-4-5" if flags else None
+    priced = replace(settlement(()), basis=basis, cost_nanos=500, value_nanos=value, flags=flags, prices=source)
     ledger.settle("0d-priced", priced)
     ledger.close()
 
     said = " ".join(ran(state, "calls", "show", "0d").split())
-    told = [text for text in ("estimated from bytes", "the provider states") if text in said]
+    told = [
+        text
+        for text in (
+            "estimated from bytes",
+            "the provider states",
+            "gave no counts",
+            "was not counted",
+            "does not follow",
+        )
+        if text in said
+    ]
     assert (says in said if says else not told) and len(told) == bool(says)
 
 

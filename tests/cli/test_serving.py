@@ -18,7 +18,7 @@ import pytest
 from typer.testing import CliRunner
 
 from capture.proxies import PROVIDER
-from cli.kit import app
+from cli.kit import app, ran
 from spendgate.capture import ca
 from spendgate.cli import in_force
 from spendgate.cli.house import scope_of
@@ -179,6 +179,32 @@ async def test_what_this_version_does_not_do_is_said_at_the_start(
         pass
     said = capsys.readouterr().err
     assert "fleet.hub https://spend.acme.example: no hub is reached by this version" in said
+
+
+LATE = "version: 1\nowner: you@acme.example\ncapture: {hosts: [{host: late.acme.example, dialect: openai}]}\n"
+OUTSIDE = "calls to late.acme.example pass unread, outside every budget: the CA is older than the policy's hosts; `spendgate ca"
+
+
+@pytest.mark.parametrize("started", [False, True], ids=["while it runs", "at a start"])
+async def test_a_host_that_the_ca_may_not_sign_for_is_told_before_it_is_called(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], started: bool
+) -> None:
+    """One that came to the policy later than the CA: else its calls would pass by every budget, and nobody know."""
+    file, state = tmp_path / "policy.yaml", paths.find(tmp_path / "state")
+    wanted = Wanted(policy=file, state=state, modes=("regular",), port=0)
+    file.write_text("version: 1\nowner: you@acme.example\n")
+    async with serving(wanted) as running:
+        assert "WARNING" not in capsys.readouterr().err
+        file.write_text(LATE)
+        if not started:
+            await in_force_after(state, running.in_force.policy.hash)
+            told = capsys.readouterr().err
+            assert OUTSIDE in " ".join((await asyncio.to_thread(ran, state, "status")).split())
+    if started:
+        async with serving(wanted):
+            told = capsys.readouterr().err
+            assert OUTSIDE in " ".join((await asyncio.to_thread(ran, state, "status")).split())
+    assert f"spendgate: WARNING {OUTSIDE} rotate`" in told
 
 
 async def test_a_machine_id_that_others_could_write_leaves_nothing(

@@ -5,15 +5,23 @@ from __future__ import annotations
 from typing import Any
 
 from spendgate.calibration import CALIBRATED
+from spendgate.capture.tally import NOT_DECRYPTED
 from spendgate.cli.output import console, exact, safe, writing
 from spendgate.cli.reckoning import adjustment, reckoned
-from spendgate.gate.charging import UNCOUNTED
+from spendgate.gate.charging import UNCOUNTED, UNSEEN
 from spendgate.ledger.found_calls import CallHold
 from spendgate.ledger.spending import POLICY_PRICE
+from spendgate.providers.interface import Kind
 from spendgate.providers.unfinished import EXPECTED_ERROR
 
 _SECTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("call", ("id", "state", "started_at", "booked_at", "ended_at", "duration_ms", "first_byte_ms", "waited_ms", "http_status")),
+    (
+        "call",
+        (
+            "id", "state", "started_at", "booked_at", "ended_at", "duration_ms", "first_byte_ms", "waited_ms", "http_status",
+            "request_bytes", "response_bytes",
+        ),
+    ),
     ("who", ("person", "team", "groups", "account_os", "machine", "tool", "process", "project", "session", "evidence")),
     ("agent", ("agent", "agent_name", "parent_agent", "parent_call")),
     ("where", ("provider", "host", "path", "dialect", "api_key", "account", "billing", "request_id")),
@@ -38,6 +46,19 @@ _CALIBRATED_BY = (
     "estimated from bytes and multiplied by what bills of its tool and model have shown: the flag names the factor and the "
     "calibration, `spendgate reconcile calibrations` how far off it was"
 )
+_UNCOUNTED_BY = {
+    (UNCOUNTED, "ceiling"): "the most that it could cost; its answer gave no counts",
+    (UNSEEN, "ceiling"): "its input and the most that its output could cost; its output was not counted",
+    (
+        UNCOUNTED,
+        "estimated",
+    ): "what such calls usually cost, or what was seen of it where that is more; its answer gave no counts",
+}
+"""By what a call is priced that was not counted to its end (`gate.charging`), by its flag and basis."""
+_UNREAD = (
+    "not read: no rule, budget or rate was asked about it, and whether it cost money is not known; addon/README.md lists what "
+    'is known to, under "Not read"'
+)
 _LABELS = {"held_nanos": "held at most"}
 """What a column's own name does not say: it is the largest hold that the call ever had."""
 _ANY = 1
@@ -51,10 +72,12 @@ def guessed(row: dict[str, Any]) -> bool:
 
 def _told(row: dict[str, Any]) -> dict[str, Any]:
     """The row without what would puzzle: an estimate, learned from calls that were billed more than they showed, above the most
-    that the call can cost; and a hold that stands for any."""
+    that the call can cost; a hold that stands for any; and the dialect of what nobody could read."""
     estimate, ceiling = row.get("estimate_nanos"), row.get("ceiling_nanos")
     if estimate is not None and ceiling is not None:
         row = {**row, "estimate_nanos": min(estimate, ceiling)}
+    if row["state"] == Kind.UNRECOGNIZED:
+        row = {**row, "dialect": None}  # that of its host: none was read by it
     return {**row, "refused_hold_nanos": None} if row.get("refused_hold_nanos") == _ANY else row
 
 
@@ -73,6 +96,8 @@ def explained(row: dict[str, Any], holds: tuple[CallHold, ...]) -> None:
         for name, value in known:
             label = _LABELS.get(name) or name.removesuffix("_nanos").removesuffix("_tokens").replace("_", " ")
             out.print(f"  {label:18} {exact(value) if name.endswith('_nanos') else safe(value)}")
+    if row["state"] == Kind.UNRECOGNIZED and NOT_DECRYPTED not in (row.get("flags") or ""):
+        lines = [_UNREAD]
     if lines:
         out.print("[bold]price[/]")
     for line in lines:
@@ -92,13 +117,23 @@ def _basis(row: dict[str, Any]) -> list[str]:
     lines = [f"{exact(row['cost_nanos'])} by the policy's {safe(adjusted)}: what budgets count"] if adjusted else []
     if "orphan" in (row.get("flags") or ""):
         return [*lines, _orphan(row)]
-    if row["basis"] == "estimated" and UNCOUNTED not in (row.get("flags") or ""):
+    if uncounted := _uncounted(row):
+        return [*lines, f"{exact(row['value_nanos'])}: {uncounted}"]
+    if row["basis"] == "estimated":
         return [*lines, _CALIBRATED_BY if CALIBRATED in (row.get("flags") or "") else EXPECTED_ERROR]
     if lines:
         return lines
     if row["basis"] == "reported" and row.get("cost_nanos") and row["cost_nanos"] != row.get("value_nanos"):
         return [f"the provider states what it bills, {exact(row['cost_nanos'])}, which goes before the list price"]
     return []
+
+
+def _uncounted(row: dict[str, Any]) -> str:
+    """By what it is priced, where counts times prices do not give it; else empty."""
+    flags, basis = (row.get("flags") or "").split(","), row["basis"]
+    if UNCOUNTED in flags and basis == "estimated" and row["value_nanos"] == row["held_nanos"]:
+        return "what was held for it; its answer gave no counts"
+    return next((by for (flag, of), by in _UNCOUNTED_BY.items() if flag in flags and basis == of), "")
 
 
 def _orphan(row: dict[str, Any]) -> str:
@@ -124,8 +159,12 @@ def _priced(row: dict[str, Any]) -> list[str]:
     if not row.get("prices") or row.get("value_nanos") is None or not row.get("booked_at"):
         return []
     found = reckoned(row)
+    if found is None and _uncounted(row):
+        return []  # no counts times any price: `_basis` says what it is instead
     if found is None and guessed(row):
-        return [f"{exact(row['value_nanos'])} by the policy's `pricing.unknown_model`: no price list has this model"]
+        named = row.get("model") or row.get("model_requested")
+        why = "the price list of its provider lacks this model" if named else "neither request nor answer names a model"
+        return [f"{exact(row['value_nanos'])} by the policy's `pricing.unknown_model`: {why}"]
     if found is None:
         return [
             f"{exact(row['value_nanos'])} does not follow from today's price list; it came from {safe(row['prices'])}"

@@ -31,6 +31,7 @@ COLUMNS = (
     Column("tool", "tool", weight=1),
     Column("who", "sub-agent", weight=10),
     Column("model", "model", weight=1),
+    Column("host", "host", weight=9),
     Column("path", "path", weight=9),
     Column("state", "state", weight=0),
     Column("input_tokens", "input", right=True, weight=6),

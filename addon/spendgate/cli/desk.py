@@ -37,6 +37,8 @@ class Spending:
     """What is to be said where it reaches back to calls that are sums by now."""
     billed: str = ""
     """What is to be said of usage that bills have and no call."""
+    unrecognized: int = 0
+    """Exchanges that no total has, since nobody could read what they cost, if anything."""
 
 
 @dataclass(frozen=True, slots=True)

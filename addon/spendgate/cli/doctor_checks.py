@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from spendgate.capture.coverage import FAILED, Gap
 from spendgate.capture.unreached import REMEDIES
+from spendgate.cli import not_signed
 from spendgate.cli.captured import CHOSEN, TRUST, UNSURE
 from spendgate.cli.health import Health
 from spendgate.cli.report import Report
@@ -23,8 +24,8 @@ START = "start the gate: `spendgate service status` tells of an installed one, `
 _UNREAD: Final = {
     Gap.TRUST_REFUSED: "let the tool trust the gate: its line under tools says how",
     Gap.TRUST_SUSPECTED: "let the tool trust the gate: its line under tools says how",
-    Gap.OUTSIDE_CA: "the CA is older than the policy's hosts: `spendgate ca rotate`, `spendgate ca trust`, restart the gate",
-    Gap.NO_CERTIFICATE: "the CA is older than the policy's hosts: `spendgate ca rotate`, `spendgate ca trust`, restart the gate",
+    Gap.OUTSIDE_CA: f"the CA is older than the policy's hosts: {not_signed.REMEDY}",
+    Gap.NO_CERTIFICATE: f"the CA is older than the policy's hosts: {not_signed.REMEDY}",
     Gap.HIDDEN_NAME: "turn encrypted client hello off for the tool, or DNS over HTTPS, which gives it the key",
     Gap.NO_SNI: "the tool names no host in its TLS hello; use it with a name instead of an address",
     Gap.QUIC: "turn QUIC (HTTP/3) off for the tool, so that it uses TCP",
@@ -50,6 +51,9 @@ def running(report: Report) -> Iterator[Check]:
     for fault in faults:
         says = f"a newer policy is refused ({fault}); the last good one goes on: {said}"
         yield Check("gate.policy", source, State.FINDING, says, f"mend it: `spendgate policy check {source}`")
+    if report.gates and report.said and report.said.not_signed:
+        says = not_signed.said(report.said.not_signed).removesuffix(f"; {not_signed.REMEDY}")
+        yield Check("gate.hosts", "gate", State.FINDING, says, not_signed.REMEDY)
     for notice in report.notices:
         yield Check("gate.policy", source, State.FINDING, notice, f"ask its owner, {report.policy.owner}")
     if not faults and not report.notices:

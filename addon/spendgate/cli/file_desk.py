@@ -43,6 +43,7 @@ from spendgate.ledger.noted import note_beside
 from spendgate.ledger.queries import Reader
 from spendgate.ledger.selecting import Span
 from spendgate.policy import Policy, today_in
+from spendgate.providers.interface import Kind
 from spendgate.sight import ADMINS, Sight
 from spendgate.window import zone_of
 
@@ -118,8 +119,9 @@ class FileDesk:
             totals = reader.spend(names, asked, zone_of(policy.timezone), week_starts=policy.week_starts)
             lines = _seat_lines(policy, reader, where) if with_seats else ()
             cells = not_captured.of_span(reader, asked, policy)
+            unread = reader.states(asked).get(Kind.UNRECOGNIZED, 0)
         totals, billed = not_captured.beside(totals, names, cells, policy)
-        return Spending(totals, lines, note, billed)
+        return Spending(totals, lines, note, billed, unread)
 
     def calls(self, asking: Asking, limit: int, free: bool) -> Called:
         """See `Desk`."""

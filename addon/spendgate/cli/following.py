@@ -11,7 +11,7 @@ from typing import Final
 
 from spendgate.audit_words import AuditWord
 from spendgate.capture.meter import Meter
-from spendgate.cli import certified, renewing
+from spendgate.cli import certified, not_signed, renewing
 from spendgate.cli.granted import Granting, follow
 from spendgate.cli.house import House, scope_of
 from spendgate.cli.output import note
@@ -106,6 +106,14 @@ async def _policy_changed(house: House, gate: Gate, meter: Meter, found: policie
         tell_policy(gate, found)
     house.in_force = found
     house.tell()
+    if not found.refused:
+        tell_not_signed(house)
+
+
+def tell_not_signed(house: House) -> None:
+    """To the person who started the gate, before any call has passed unread."""
+    if line := not_signed.said(house.not_signed()):
+        house.say(f"WARNING {line}")
 
 
 def tell_policy(gate: Gate, found: policies.InForce) -> None:

@@ -68,6 +68,16 @@ class House:
             peer, ask, self.in_force.policy, self.machine, now_ms=self.clock.now_ms(), sessions=self.sessions
         )
 
+    def not_signed(self) -> tuple[str, ...]:
+        """Hosts of the policy that the device's CA, older than their names here, may not sign for: nothing to them is read.
+
+        An organization's root is for the hosts that it was made for; what it leaves out is no oversight of this machine's.
+        """
+        authority = self.authority
+        if isinstance(authority, Leaves):
+            return ()
+        return tuple(host for host in self.registry.hosts() if not authority.covers(host))
+
     def say(self, text: str) -> None:
         """A line for the person who started the gate; where a command has their terminal, after it, and once."""
         if not self.wanted.for_command:
@@ -99,6 +109,7 @@ class House:
             not_led=self.serves_none,
             command=self.wanted.for_command,
             containers=tuple(str(each.network) for each in self.wanted.containers),
+            not_signed=self.not_signed(),
         )
         try:
             in_force.tell(self.state, said, found.copy)

@@ -9,6 +9,7 @@ import typer
 
 from spendgate.cli.desk import Asking
 from spendgate.cli.desks import desk
+from spendgate.cli.observed import LISTED
 from spendgate.cli.options import FormatOption, StateOption
 from spendgate.cli.output import Column, Format, emit, note
 from spendgate.cli.spans import GROUPS, attributes, nothing
@@ -71,6 +72,8 @@ def spend(
         note(found.note)
     if found.billed:
         note(found.billed)
+    if found.unrecognized:
+        note(f"not counted, for nobody knows whether they cost money: {found.unrecognized:,} unrecognized ({LISTED})")
     for line in found.seats:
         note(f"seat {line}")
 

@@ -7,7 +7,7 @@ from datetime import tzinfo
 from pathlib import Path
 
 from spendgate.capture.ca_next import seen_next
-from spendgate.cli import awaiting, budget_rows, rates_shown, seats
+from spendgate.cli import awaiting, budget_rows, not_signed, rates_shown, seats
 from spendgate.cli.captured import Tool
 from spendgate.cli.lines import counted, say, value
 from spendgate.cli.moments import shown
@@ -174,6 +174,8 @@ def _print_policy(report: Report, zone: tzinfo) -> None:
             style="yellow",
         )
     _print_certificates(report)
+    if said is not None and report.gates and said.not_signed:
+        say("", value(not_signed.said(said.not_signed)), style="red")
     source = value(said.source) if said else "not started yet"
     say("policy", source, policy.hash, value(policy.mode), value(f"owner {policy.owner}"))
     if said and said.command and not report.gates:

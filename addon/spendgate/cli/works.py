@@ -14,7 +14,7 @@ from spendgate.capture.coverage import CoverageEvent
 from spendgate.capture.meter import Meter
 from spendgate.cli import in_force
 from spendgate.cli.account import own_account
-from spendgate.cli.following import tell_policy
+from spendgate.cli.following import tell_not_signed, tell_policy
 from spendgate.cli.granted import Granting
 from spendgate.cli.house import House
 from spendgate.cli.outside import heads_file, now_ms
@@ -46,6 +46,7 @@ class Works:
         """All that goes before the first connection."""
         await self.gate.start()
         tell_policy(self.gate, self.house.in_force)
+        tell_not_signed(self.house)
         self.alerting.start()
         self.granting.tell(self.gate.policy)
 
