@@ -46,6 +46,8 @@ def test_all_that_a_gateway_may_be_asked_has_its_name(name: str) -> None:
         ("max_token\u017f", "max_tokens"),
         ("MAX_COMPLETION_TOKENS", "max_completion_tokens"),
         ("N", "n"),
+        ("GenerationConfig", "generationConfig"),
+        ("MAXTOKENS", "maxTokens"),
     ],
 )
 def test_it_is_found(key: str, name: str) -> None:
@@ -155,3 +157,23 @@ def test_what_bounds_a_request_twice_bounds_it_as_the_weaker(body: str, most: in
     """Whichever of the two its host takes; what stands deeper is another thing."""
     ask = at_once(cased.asking(DIALECTS["openai-chat"], HEAD, body.encode()))
     assert (ask.output_tokens_max, ask.choices) == (most, choices)
+
+
+@pytest.mark.parametrize(
+    ("dialect", "body", "most"),
+    [
+        ("gemini", '{"generationConfig":{"maxOutputTokens":10},"GenerationConfig":{"maxOutputTokens":5000}}', 5000),
+        ("gemini", '{"generationConfig":{"maxOutputTokens":10,"MaxOutputTokens":5000}}', 5000),
+        ("gemini", '{"generationConfig":{"maxOutputTokens":5000},"generationConfig":{"maxOutputTokens":10}}', 5000),
+        ("gemini", '{"generationConfig":{"maxOutputTokens":5000,"maxOutputTokens":10}}', 5000),
+        ("gemini", '{"generationConfig":{"maxOutputTokens":5000},"generationConfig":{"temperature":1}}', None),
+        ("gemini", '{"generationConfig":{"maxOutputTokens":10},"contents":[{"maxOutputTokens":9}]}', 10),
+        ("bedrock-converse", '{"inferenceConfig":{"maxTokens":5000,"maxTokens":10}}', 5000),
+        ("bedrock-converse", '{"InferenceConfig":{"MaxTokens":5000},"inferenceConfig":{"maxTokens":10}}', 5000),
+        ("bedrock-converse", '{"inferenceConfig":{"maxTokens":10}}', 10),
+    ],
+)
+def test_googles_and_awss_caps_are_read_as_the_weaker(dialect: str, body: str, most: int | None) -> None:
+    """Their keys have capitals of their own, and their caps stand a level deeper."""
+    asked = Head("POST", "llm.acme.example", "/model/anthropic.claude-sonnet-4-6/converse", "", CaseInsensitive({}))
+    assert at_once(cased.asking(DIALECTS[dialect], asked, body.encode())).output_tokens_max == most

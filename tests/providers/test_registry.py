@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from providers.feeding import head
 from spendgate.providers.dialects import DIALECTS
 from spendgate.providers.interface import Kind
-from spendgate.providers.provider import Family, Provider
+from spendgate.providers.provider import Family, Provider, Rule
 from spendgate.providers.registry import PROVIDER_NAMES, Registry
 from spendgate.providers.registry_data import FAMILIES, PROVIDERS
 from spendgate.providers.spellings import template
@@ -242,6 +242,71 @@ def test_what_azure_and_gateways_have_beside_chat(host: str, path: str, dialect:
     assert (route.kind, route.dialect, route.model) == (Kind.BILLABLE, dialect, model)
 
 
+VERTEX = "/v1/projects/p/locations/us-east5/publishers"
+
+
+@pytest.mark.parametrize("prefix", ["", "/gemini", "/team-a/vertex_ai"])
+@pytest.mark.parametrize("host", [Z, L, C])
+@pytest.mark.parametrize(
+    ("path", "dialect", "model"),
+    [
+        ("/v1beta/models/gemini-2.5-pro:generateContent", "gemini", "gemini-2.5-pro"),
+        ("/v1beta/models/gemini-2.5-pro%3AstreamGenerateContent", "gemini", "gemini-2.5-pro"),
+        ("/v1beta/models/gemini/gemini-2.5-pro:generateContent", "gemini", "gemini/gemini-2.5-pro"),
+        ("/models/gemini-embedding-001:batchEmbedContents", "gemini", "gemini-embedding-001"),
+        ("/v1beta/tunedModels/mine:generateContent", "gemini", "mine"),
+        ("/v1/projects/p/locations/l/endpoints/123:streamGenerateContent", "gemini", None),
+        ("/v1beta/interactions", "gemini-interactions", None),
+        (f"{VERTEX}/google/models/gemini-2.5-pro:streamGenerateContent", "gemini", "gemini-2.5-pro"),
+        (f"{VERTEX}/anthropic/models/claude-sonnet-4-6:rawPredict", "anthropic-messages", "claude-sonnet-4-6"),
+        (f"{VERTEX}/anthropic/models/claude-opus-4@2025:streamRawPredict", "anthropic-messages", "claude-opus-4@2025"),
+        (f"{VERTEX}/mistralai/models/mistral-medium-3:rawPredict", "openai-chat", "mistral-medium-3"),
+        ("/model/us.anthropic.claude-sonnet-4-6/invoke", "bedrock-invoke", "us.anthropic.claude-sonnet-4-6"),
+        ("/model/anthropic.claude-opus-4-5-20251101-v1%3A0/invoke-with-response-stream", "bedrock-invoke",
+         "anthropic.claude-opus-4-5-20251101-v1:0"),
+        ("/model/amazon.nova-pro-v1:0/converse", "bedrock-converse", "amazon.nova-pro-v1:0"),
+        ("/model/arn:aws:bedrock:us-east-1:1:inference-profile%2Fus.amazon.nova-lite-v1:0/converse-stream", "bedrock-converse",
+         "us.amazon.nova-lite-v1:0"),
+        ("/model/arn:aws:bedrock:us-east-1:1:application-inference-profile/otn/converse", "bedrock-converse",
+         "arn:aws:bedrock:us-east-1:1:application-inference-profile/otn"),
+    ],
+)  # fmt: skip
+def test_what_a_gateway_passes_on_to_google_and_aws(
+    host: str, prefix: str, path: str, dialect: str, model: str | None
+) -> None:
+    """Whichever dialect it is listed with, and below whatever it puts in front: the verb at the end says whose API it is."""
+    asked = head("POST", prefix + path, host)
+    route = OWN.route(asked)
+    assert (route.kind, route.dialect, route.model) == (Kind.BILLABLE, dialect, model)
+    assert "team-a" not in route.path and "us." not in route.path and "otn" not in route.path
+    if dialect.startswith("bedrock"):
+        assert DIALECTS[dialect].ask(asked, b"{}").model == model
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/vertex_ai" + VERTEX + "/anthropic/models/count-tokens:rawPredict", "/gemini/v1beta/models/gemini-2.5-pro:countTokens",
+     "/bedrock/model/us.anthropic.claude-sonnet-4-6/count-tokens"],
+)  # fmt: skip
+def test_counting_tokens_is_free_on_a_gateway(path: str) -> None:
+    """At the vendors, too."""
+    assert OWN.route(head("POST", path, L)).kind is Kind.FREE
+
+
+@pytest.mark.parametrize(
+    "rule", [rule for rule in FAMILIES["openai"].rules if rule.kind is Kind.BILLABLE], ids=lambda rule: rule.pattern
+)
+def test_no_two_dialects_of_a_gateway_have_a_path_in_common(rule: Rule) -> None:
+    """So that each host can be read by all of them; of publishers and batches the first that fits is the closest."""
+    path = rule.pattern.replace("/**/", "/x/").replace("*:", "x:").replace("{model**}", "a/b").replace("{model}", "m")
+    path = path.replace("/*", "/meta")
+    assert OWN.route(head("POST", path, L)).dialect == rule.dialect
+    if "/publishers/" not in path and "/batches" not in path:
+        assert {each.dialect for each in FAMILIES["openai"].rules if each.method == "POST" and each.match(path)} == {
+            rule.dialect
+        }
+
+
 def test_azure_speaks_realtime() -> None:
     """Where the query may name a deployment in place of a model."""
     for query, path in (("deployment=voice", "/openai/realtime"), ("model=voice", "/openai/v1/realtime")):
@@ -264,7 +329,8 @@ def test_gateway_billing_and_free_paths() -> None:
     ("path", "kind"),
     [("/v1/messages", Kind.BILLABLE), ("/v1/chat/completions", Kind.BILLABLE), ("/embeddings", Kind.BILLABLE),
      ("/responses", Kind.BILLABLE), ("/responses/compact", Kind.BILLABLE), ("/v1/images/generations", Kind.BILLABLE),
-     (":generateContent", Kind.UNRECOGNIZED), ("/v1/messages/batches", Kind.BILLABLE), ("/v1/complete", Kind.UNRECOGNIZED)],
+     (":generateContent", Kind.BILLABLE), (":predict", Kind.UNRECOGNIZED),
+     ("/model/x/invoke", Kind.BILLABLE), ("/v1/messages/batches", Kind.BILLABLE), ("/v1/complete", Kind.UNRECOGNIZED)],
 )  # fmt: skip
 @pytest.mark.parametrize(
     "prefix",

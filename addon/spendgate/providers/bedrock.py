@@ -35,7 +35,10 @@ from spendgate.providers.readers import BodyReader, FreeReader, is_open
 from spendgate.providers.shapes import COUNT, PRESENT, TEXT, Shape, cap, items, record
 
 _CLAUDE: Final = AnthropicMessages()
-_PATH: Final = re.compile(r"/model/(?:[^/]+:(?:inference-profile|foundation-model)/)?(.+)/[^/]+/?")
+_PATH: Final = re.compile(
+    r"/(?:.+/)?model/(?:[^/]+:(?:inference-profile|foundation-model)/)?(.+)/[^/]+/?", re.IGNORECASE
+)
+"""A gateway of one's own has it below whatever it puts in front."""
 _TOOLS_BYTES: Final = 1536
 """Tokens that a model's own prompt for tools adds at most, as for Claude."""
 _CONVERSE: Final = Shape(

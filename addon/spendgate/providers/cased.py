@@ -3,7 +3,7 @@
 Go's encoding/json, and others where they are told so, match keys without case; most take `"MODEL"` for one that they do not know.
 So a request that has such keys is read both ways, and asked about as the weaker of the two: each model may answer, and what
 bounds it less holds. So is one in which what bounds it stands twice: most parsers take the last, others the first (`repeated`).
-Only the dialects that `capture.hosts` may name are read so, whose keys are all in lower case.
+Only the dialects that such hosts are read by are read so.
 Sources: pkg.go.dev/encoding/json, Unmarshal; Go's fold.go, which takes the Kelvin sign for a k and a long s for an s.
 """
 
@@ -32,13 +32,28 @@ NAMES: Final = frozenset({
     "model", "models", "multi_agent", "n", "output_format", "parameters", "plugins", "preset", "previous_message_id",
     "previous_response_id", "prompt", "reasoning", "search_parameters", "service_tier", "speed", "stream", "stream_format",
     "stream_id", "stream_options", "svg", "thread", "tools", "ttl", "type", "user_id", "web_search_options",
+    # Google's and AWS's.
+    "additionalModelRequestFields", "agent", "candidateCount", "candidate_count", "generationConfig", "generation_config",
+    "guardrailConfig", "imageGenerationConfig", "inferenceConfig", "latency", "manualMode", "manual_mode", "maxOutputTokens",
+    "maxTokens", "modelName", "model_name", "numberOfImages", "performanceConfig", "previous_interaction_id", "promptVariables",
+    "routingConfig", "routing_config", "serviceTier", "systemTool", "toolConfig",
 })  # fmt: skip
 """The keys that are looked at in a request, at any depth."""
+_SPELLED: Final = {name.casefold(): name for name in NAMES}
+"""As each is written, by what is left of it without case."""
 _BOUNDING: Final = frozenset({
     "background", "best_of", "deferred", "generate", "max_completion_tokens", "max_output_tokens", "max_tokens", "max_tool_calls",
-    "n", "service_tier", "speed", "stream",
+    "n", "performanceConfig", "serviceTier", "service_tier", "speed", "stream",
 })  # fmt: skip
 """Of these, those that say how much an answer may cost, in a word or a number."""
+_CAPS: Final = ("maxOutputTokens", "max_output_tokens", "candidateCount", "candidate_count")
+_BOUNDING_WITHIN: Final = {
+    "generationConfig": _CAPS,
+    "generation_config": _CAPS,
+    "inferenceConfig": ("maxTokens",),
+    "imageGenerationConfig": ("numberOfImages",),
+}
+"""Those that stand one level deeper, by the member that they stand in, which may itself stand twice."""
 _STEP_BYTES: Final = 128 * 1024
 _START_BYTES: Final = 64
 _KEY_BYTES_MAX: Final = 256
@@ -68,11 +83,29 @@ def by_the_first(body: bytes) -> Generator[None, None, bytes | None]:
         key = b'"' + name.encode() + b'"'
         if body.count(key) > 1 and len(values := (yield from values_at(body, name))) > 1:
             members.append(key + b":" + values[0])
+    for within, names in _BOUNDING_WITHIN.items():
+        members += yield from _within(body, within, names)
     return body[: body.rindex(b"}")] + b"," + b",".join(members) + b"}" if members else None
 
 
+def _within(body: bytes, within: str, names: tuple[str, ...]) -> Generator[None, None, list[bytes]]:
+    """This member with the first of each key in it that stands twice, or that it has in another one of itself; none where all
+    are one."""
+    if (member := b'"' + within.encode() + b'"') not in body:
+        return []
+    first: list[bytes] = []
+    for name in names:
+        key = b'"' + name.encode() + b'"'
+        if body.count(key) > 1 and len(values := (yield from values_at(body, within, name))) > 1:
+            first.append(key + b":" + values[0])
+    if first:
+        return [member + b":{" + b",".join(first) + b"}"]
+    whole: list[bytes] = (yield from values_at(body, within)) if body.count(member) > 1 else []
+    return [member + b":" + whole[0]] if len(whole) > 1 else []
+
+
 def in_lower_case(body: bytes) -> Generator[None, None, bytes | None]:
-    """The body with the keys in lower case that are looked at, at any depth, in steps; None where all are."""
+    """The body with the keys that are looked at spelled as they are looked for, at any depth, in steps; None where all are."""
     pieces: list[bytes] = []
     kept = 0
     for start in range(0, len(body), _STEP_BYTES):
@@ -99,8 +132,8 @@ def _named(key: bytes) -> bytes | None:
         spelled = str(json.loads(b'"' + key + b'"'))
     except ValueError:
         return None
-    name = spelled.casefold()
-    return name.encode() if name in NAMES and name != spelled else None
+    name = _SPELLED.get(spelled.casefold())
+    return name.encode() if name is not None and name != spelled else None
 
 
 def weaker(one: Ask, other: Ask) -> Ask:

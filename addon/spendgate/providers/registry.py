@@ -61,6 +61,8 @@ class HostEntry:
     """Whose rules its paths follow."""
     prices: str
     billing: str | None = None
+    said: str | None = None
+    """The policy's own word for its price list, which goes before what a path's dialect has."""
 
 
 class Registry:
@@ -146,7 +148,7 @@ class Registry:
             websocket=websocket and rule.kind is Kind.BILLABLE,
             model=model[:_MODEL_MAX] if model else None,
             also=tuple(dict.fromkeys([other[:_MODEL_MAX] for other in others])),
-            prices=rule.prices or (None if entry.prices == entry.provider else entry.prices),
+            prices=entry.said or rule.prices or (None if entry.prices == entry.provider else entry.prices),
             billing="subscription" if rule.plan else entry.billing,
             states_cost=isinstance(entry.family, Provider) and entry.family.states_cost,
             keys=keys_read(entry.family, rule.dialect or entry.family.dialect),
@@ -161,7 +163,7 @@ def _entry(added: HostPolicy) -> HostEntry:
         raise ValueError(f"no dialect {added.dialect!r} for {host}; known: {', '.join(HOST_DIALECTS)}")
     family = FAMILIES[family_of(added)]
     provider = provider_of_host(added)
-    return HostEntry(host, provider, family, provider, added.billing)
+    return HostEntry(host, provider, family, provider, added.billing, added.prices)
 
 
 def _is_never(host: str, never: Sequence[str]) -> bool:

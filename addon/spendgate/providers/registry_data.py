@@ -11,6 +11,7 @@ from typing import Final
 
 from spendgate.providers import hosts
 from spendgate.providers.credentials import API_KEY, BEARER, X_API_KEY
+from spendgate.providers.passed_on import PASSED_ON_BILLABLE, PASSED_ON_FREE, PASSED_ON_RESULTS
 from spendgate.providers.provider import (
     ANTHROPIC_BATCHES,
     CHAT,
@@ -31,7 +32,7 @@ from spendgate.providers.provider import (
     words,
 )
 
-# A gateway may put anything before the API's own path, and may speak both vendors' dialects, whichever it is listed with. So
+# A gateway may put anything before the API's own path, and may speak all vendors' dialects, whichever it is listed with. So
 # what costs money stands first, and what is free is known by its end alone: a free word in front is a gateway's, or anyone's.
 _ANYWHERE: Final = (
     billable("/**/v1/messages", MESSAGES),
@@ -58,10 +59,13 @@ _ANYWHERE: Final = (
     billable("/**/realtime", REALTIME, websocket=True),
     billable("/**/v1/messages/batches", ANTHROPIC_BATCHES),
     billable("/**/batches", OPENAI_BATCHES),
+    *PASSED_ON_BILLABLE,
     # Worked off in the background or in a batch, and metered when it is read.
     result("/**/v1/messages/batches/*/results", ANTHROPIC_BATCHES),
     result("/**/files/*/content", OPENAI_BATCHES),
     *responses_read("/**/responses"),
+    *PASSED_ON_RESULTS,
+    *PASSED_ON_FREE,
     *free("/**/v1/messages/count_tokens", "/**/responses/input_tokens", "/**/batches/*/cancel", "/**/moderations"),
     *free("/**/files", "/**/models", "/api/event_logging/batch", "/api/event_logging/*/batch"),
 )

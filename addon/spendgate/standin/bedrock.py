@@ -50,8 +50,8 @@ def is_stream(operation: str) -> bool:
 
 
 def model_of(path: str) -> str:
-    """The model that a path names, as AWS's services would read it: also the whole ARN of one."""
-    return unquote(path).removeprefix("/model/").rpartition("/")[0]
+    """The model that a path names, as AWS's services would read it, below whatever stands in front: also an ARN, whole."""
+    return unquote(path).rpartition("/model/")[2].rpartition("/")[0]
 
 
 def error(status: int, message: str) -> tuple[Headers, bytes]:

@@ -66,7 +66,7 @@ def reply(request: Request, served: Served, default: Script, canned: Canned | No
     pieces = later.ordered(request.method, path, plain, uuid.uuid4().hex, script=script, streamed=streamed)
     if pieces is not None:
         return Reply(200, STREAM if streamed else JSON, pieces, script=script)
-    ends = (*BILLABLE, *media.ENDS, *google.VERBS, *CLAUDE, *(bedrock.OPERATIONS if path.startswith("/model/") else ()))
+    ends = (*BILLABLE, *media.ENDS, *google.VERBS, *CLAUDE, *(bedrock.OPERATIONS if "/model/" in path else ()))
     kind = next((suffix for suffix in ends if path.endswith(suffix)), None) if request.method == "POST" else None
     if kind is None or path.endswith("/count-tokens:rawPredict"):
         return _free(request, path)
