@@ -192,10 +192,11 @@ def test_tools_raise_the_bound() -> None:
 
 
 def test_a_tool_is_found_however_it_is_spelled() -> None:
-    """Letters that no encoder escapes hide none."""
-    body = b'{"model":"m","input":[{"type":"additional_\\u0074ools","to\\u006fls" : [{"type":"m\\u0063p"}]}]}'
-    assert DIALECTS["openai-responses"].ask(head(), body).loops
-    assert not DIALECTS["openai-responses"].ask(head(), body.replace(b"m\\u0063p", b"c\\u0075stom")).loops
+    """Letters that no encoder escapes hide none, nor the model that it names."""
+    tool = b'{"type":"image_generatio\\u006e","mod\\u0065l":"dear-1"}'
+    body = b'{"model":"m","input":[{"type":"additional_\\u0074ools","to\\u006fls" : [' + tool + b"]}]}"
+    assert DIALECTS["openai-responses"].ask(head(), body).also == ("dear-1",)
+    assert not DIALECTS["openai-responses"].ask(head(), body.replace(b"dear-1", b"m")).also
 
 
 @pytest.mark.parametrize(

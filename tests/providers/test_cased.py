@@ -155,3 +155,12 @@ def test_what_bounds_a_request_twice_bounds_it_as_the_weaker(body: str, most: in
     """Whichever of the two its host takes; what stands deeper is another thing."""
     ask = at_once(cased.asking(DIALECTS["openai-chat"], HEAD, body.encode()))
     assert (ask.output_tokens_max, ask.choices) == (most, choices)
+
+
+@pytest.mark.parametrize("space", [600, 140_000])
+def test_space_before_a_colon_hides_no_key(space: int) -> None:
+    """However much of it stands there, also where a step ends in it."""
+    padding = "x" * (128 * 1024 - len('{"a":"","MODEL" '))
+    found = folded(f'{{"a":"{padding}","MODEL"{" " * space}:"b"}}')
+    assert found is not None
+    assert json.loads(found)["model"] == "b"

@@ -20,6 +20,7 @@ from msgspec.structs import replace
 from spendgate.providers.ask import Ask
 from spendgate.providers.base import asked_also
 from spendgate.providers.interface import Dialect, Head
+from spendgate.providers.jsonspace import FAR, REACH_BYTES
 from spendgate.providers.jsonwalk import values_at
 from spendgate.providers.repeated import UNNAMED
 from spendgate.providers.socket_interface import Moved, SocketReader, Steered
@@ -41,10 +42,12 @@ _BOUNDING: Final = frozenset({
 """Of these, those that say how much an answer may cost, in a word or a number."""
 _STEP_BYTES: Final = 128 * 1024
 _START_BYTES: Final = 64
-_KEY_BYTES_MAX: Final = 256
 _HITS_A_STEP: Final = 256
-# A string, behind a quote that is not escaped, with something that a letter in lower case may hide in, and its colon.
-_ODD: Final = re.compile(rb'"(?<!\\")([a-z_]{0,32}+(?:[A-Z\\]|\xe2\x84\xaa|\xc5\xbf)[^"]{0,190}+)"(?=\s*+:)')
+# A string, behind a quote that is not escaped, with something that a letter in lower case may hide in, and its colon, which may
+# be too far to be seen.
+_ODD: Final = re.compile(
+    rb'"(?<!\\")([a-z_]{0,32}+(?:[A-Z\\]|\xe2\x84\xaa|\xc5\xbf)[^"]{0,190}+)"(?=\s*+:|' + FAR + rb")"
+)
 _TTLS: Final = (None, "5m", "1h", "write")
 """From the cheapest to the one that may be the dearest."""
 
@@ -78,7 +81,7 @@ def in_lower_case(body: bytes) -> Generator[None, None, bytes | None]:
     for start in range(0, len(body), _STEP_BYTES):
         stop = start + _STEP_BYTES
         parts: list[bytes] = []
-        for count, hit in enumerate(_ODD.finditer(body, start, stop + _KEY_BYTES_MAX)):
+        for count, hit in enumerate(_ODD.finditer(body, start, stop + REACH_BYTES)):
             if hit.start() >= stop:
                 break
             if (name := _named(hit[1])) is not None:

@@ -11,7 +11,7 @@ from spendgate.providers.ask import Ask
 from spendgate.providers.brought_tools import ToolScanner
 from spendgate.providers.client import sender
 from spendgate.providers.interface import Head
-from spendgate.providers.jsonscan import Scan
+from spendgate.providers.jsonscan import ESCAPED, Scan
 from spendgate.providers.other_models import NAMING, TOOL, others
 from spendgate.providers.shapes import COUNT, FLAG, NAMED, PRESENT, TEXT, Shape, cap, items, record
 
@@ -88,7 +88,7 @@ def ask_of(head: Head, body: bytes, scan: Scan) -> Ask:
         loops=bool(hosted)
         or stored
         or bool(found.get("context_management"))
-        or _COMPACTS in scan.marks
+        or bool(scan.marks & {_COMPACTS, ESCAPED})
         or (found.get("reasoning") or {}).get("mode") == "pro"
         or (team is not None and team.get("enabled") is not False),
         background=bool(found.get("background")),
