@@ -16,7 +16,8 @@ FAR: Final = rb"(?:\s{%d}|\s*+:\s{%d})" % (_FAR_BYTES, _FAR_BYTES)
 """A pattern for it behind a string, before or behind a colon."""
 _FAR: Final = re.compile(rb"\s{%d}" % _FAR_BYTES)
 _SPACE: Final = re.compile(rb"\s*+")
-_SPACE_BYTES: Final = 64 * 1024
+_SPACE_BYTES: Final = 8 * 1024
+"""More is taken for JSON's own, whatever it stands between."""
 _AROUND: Final = {b'"': b":,}]", b":": b'"[{n'}
 """What may follow such space, by what it stands behind, where it is JSON's and not a text's."""
 
