@@ -94,6 +94,11 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("openai-chat", {"max_completion_tokens": 7}, {"output_tokens_max": 7}),
     ("openai-chat", {"max_tokens": 9, "max_completion_tokens": None}, {"output_tokens_max": 9}),
     ("openai-chat", {"max_tokens": "much", "max_completion_tokens": 7}, {"output_tokens_max": None}),
+    ("chat-answer-capped", {"max_tokens": 9}, {"output_tokens_max": None}),
+    ("chat-answer-capped", {"max_tokens": 9, "max_completion_tokens": 99}, {"output_tokens_max": 99}),
+    ("chat-answer-capped", {"max_tokens": 9, "max_completion_tokens": "much"}, {"output_tokens_max": None}),
+    ("chat-answer-capped", {"max_tokens": 9, "enable_thinking": True}, {"output_tokens_max": None}),
+    ("chat-answer-capped", {"max_tokens": 9, "enable_thinking": False}, {"output_tokens_max": 9}),
     ("openai-chat", {"stream": True}, {"streamed": True, "output_tokens_max": None}),
     ("openai-chat", {"messages": said({"type": "image_url", "image_url": {"url": "data:"}})}, {"opaque_input": True}),
     *[

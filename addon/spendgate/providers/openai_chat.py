@@ -55,6 +55,7 @@ _REQUEST: Final = Shape(
     web_search_options=PRESENT,
     search_parameters=PRESENT,
     enable_search=UNLESS_FALSE,
+    enable_thinking=FLAG,
     enable_code_interpreter=UNLESS_FALSE,
     data_sources=PRESENT,
     plugins=PLUGINS,
@@ -71,6 +72,7 @@ _REQUEST_SCAN: Final = Scanner(
     (
         "model", "stream", "max_tokens", "max_completion_tokens", "n", "best_of", "prompt",
         "service_tier", "web_search_options", "search_parameters", *_HOSTED, "plugins", "stream_options", "tools", "deferred",
+        "enable_thinking",
         *NAMING,
     ),
     # A cache of Gemini's that a request goes on from (`extra_body.google.cached_content`) holds any amount of input. Films,
