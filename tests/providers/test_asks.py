@@ -35,6 +35,8 @@ HOUR = {"type": "text", "text": "x", "cache_control": {"type": "ephemeral", "ttl
 IMAGE = {"type": "image", "source": {"type": "url", "url": "https://x.example/i.png"}}
 ADVISOR = {"type": "advisor_20260301", "name": "a", "model": "dear-1"}
 SCHEMA = {"type": "object", "properties": {"definition": {"type": "string"}, "tools": {"type": "array"}}}
+THOUGHT = {"id": "rs_1", "type": "reasoning", "summary": []}
+COMPACTION = {"type": "compaction", "encrypted_content": "a"}
 MINE = {"type": "function", "name": "f", "parameters": SCHEMA}
 
 
@@ -151,7 +153,10 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("openai-responses", {"input": [{"id": "msg_123", "type": None}]}, {"opaque_input": True}),
     ("openai-responses", {"input": [{"type": None, "id": "msg_123"}]}, {"opaque_input": True}),
     ("openai-responses", {"input": [{"type": "item_reference", "id": "msg_123"}]}, {"opaque_input": True}),
-    ("openai-responses", {"input": [{"id": "rs_1", "type": "reasoning", "summary": []}]}, {"opaque_input": False}),
+    ("openai-responses", {"input": [{"id": "rs_1", "type": "reasoning", "summary": []}]}, {"opaque_input": True}),
+    ("openai-responses", {"input": [{**THOUGHT, "encrypted_content": None}, COMPACTION]}, {"opaque_input": True}),
+    ("openai-responses", {"input": [{**THOUGHT, "encrypted_content": "a"}, COMPACTION]}, {"opaque_input": False}),
+    ("openai-responses", {"input": [{**THOUGHT, "content": [{"type": "reasoning_text"}]}]}, {"opaque_input": False}),
     ("openai-responses", {"input": [{"type": "function_call", "name": "f", "id": "fc_1"}]}, {"opaque_input": False}),
     ("openai-responses", {"max_output_tokens": 5, "stream": True}, {"output_tokens_max": 5, "streamed": True}),
     ("openai-responses", {"previous_response_id": "resp_1"}, {"opaque_input": True, "loops": False}),
