@@ -120,6 +120,9 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
             "file",
         )
     ],
+    ("openai-chat", {"messages": said({"image_url": "https://x.example/a"})}, {"opaque_input": True}),
+    ("openai-chat", {"messages": said({"video_url": {"url": "https://x.example/a"}})}, {"opaque_input": True}),
+    ("openai-chat", {"tools": [{"function": {"image_url": {"type": "string"}}}]}, {"opaque_input": False}),
     ("openai-embeddings", {"input": [{"image": "https://x.example/i.png"}]}, {"opaque_input": True}),
     ("openai-embeddings", {"input": [{"type": "image_url", "image_url": "https://x"}]}, {"opaque_input": True}),
     ("openai-embeddings", {"input": ["an image of a file"]}, {"opaque_input": False}),
@@ -128,6 +131,7 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("openai-chat", {"enable_search": "yes"}, {"loops": True, "searches_max": None}),
     ("openai-chat", {"enable_search": False, "enable_code_interpreter": None}, {"loops": False, "searches_max": 0}),
     ("openai-chat", {"enable_code_interpreter": True}, {"loops": True, "searches_max": 0}),
+    ("openai-chat", {"agent_id": "ag:1"}, {"loops": True, "opaque_input": True}),
     ("openai-chat", {"data_sources": [{"type": "azure_search"}]}, {"loops": True, "searches_max": 0}),
     ("openai-chat", {"extra_body": {"google": {"cached_content": "cachedContents/1"}}}, {"opaque_input": True}),
     ("openai-chat", {"tools": [{"type": "function", "function": {"cached_content": {}}}]}, {"opaque_input": False}),

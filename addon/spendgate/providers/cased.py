@@ -26,7 +26,7 @@ from spendgate.providers.repeated import UNNAMED
 from spendgate.providers.socket_interface import Moved, SocketReader, Steered
 
 NAMES: Final = frozenset({
-    "audio", "background", "best_of", "cache_control", "compaction", "container", "content_policy_fallbacks",
+    "agent_id", "audio", "background", "best_of", "cache_control", "compaction", "container", "content_policy_fallbacks",
     "context_management", "context_window_fallbacks", "conversation", "data_sources", "deferred", "definition", "edits",
     "enable_code_interpreter", "enable_search", "enable_thinking", "enabled", "fallbacks", "file_id", "generate", "id",
     "input", "input_audio", "max_completion_tokens", "max_output_tokens", "max_tokens", "max_tool_calls", "max_uses",
