@@ -35,6 +35,8 @@ HOUR = {"type": "text", "text": "x", "cache_control": {"type": "ephemeral", "ttl
 IMAGE = {"type": "image", "source": {"type": "url", "url": "https://x.example/i.png"}}
 ADVISOR = {"type": "advisor_20260301", "name": "a", "model": "dear-1"}
 SCHEMA = {"type": "object", "properties": {"definition": {"type": "string"}, "tools": {"type": "array"}}}
+THOUGHT = {"id": "rs_1", "type": "reasoning", "summary": []}
+COMPACTION = {"type": "compaction", "encrypted_content": "a"}
 MINE = {"type": "function", "name": "f", "parameters": SCHEMA}
 
 
@@ -94,6 +96,11 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("openai-chat", {"max_completion_tokens": 7}, {"output_tokens_max": 7}),
     ("openai-chat", {"max_tokens": 9, "max_completion_tokens": None}, {"output_tokens_max": 9}),
     ("openai-chat", {"max_tokens": "much", "max_completion_tokens": 7}, {"output_tokens_max": None}),
+    ("chat-answer-capped", {"max_tokens": 9}, {"output_tokens_max": None}),
+    ("chat-answer-capped", {"max_tokens": 9, "max_completion_tokens": 99}, {"output_tokens_max": 99}),
+    ("chat-answer-capped", {"max_tokens": 9, "max_completion_tokens": "much"}, {"output_tokens_max": None}),
+    ("chat-answer-capped", {"max_tokens": 9, "enable_thinking": True}, {"output_tokens_max": None}),
+    ("chat-answer-capped", {"max_tokens": 9, "enable_thinking": False}, {"output_tokens_max": 9}),
     ("openai-chat", {"stream": True}, {"streamed": True, "output_tokens_max": None}),
     ("openai-chat", {"messages": said({"type": "image_url", "image_url": {"url": "data:"}})}, {"opaque_input": True}),
     *[
@@ -113,6 +120,9 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
             "file",
         )
     ],
+    ("openai-chat", {"messages": said({"image_url": "https://x.example/a"})}, {"opaque_input": True}),
+    ("openai-chat", {"messages": said({"video_url": {"url": "https://x.example/a"}})}, {"opaque_input": True}),
+    ("openai-chat", {"tools": [{"function": {"image_url": {"type": "string"}}}]}, {"opaque_input": False}),
     ("openai-embeddings", {"input": [{"image": "https://x.example/i.png"}]}, {"opaque_input": True}),
     ("openai-embeddings", {"input": [{"type": "image_url", "image_url": "https://x"}]}, {"opaque_input": True}),
     ("openai-embeddings", {"input": ["an image of a file"]}, {"opaque_input": False}),
@@ -121,6 +131,7 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("openai-chat", {"enable_search": "yes"}, {"loops": True, "searches_max": None}),
     ("openai-chat", {"enable_search": False, "enable_code_interpreter": None}, {"loops": False, "searches_max": 0}),
     ("openai-chat", {"enable_code_interpreter": True}, {"loops": True, "searches_max": 0}),
+    ("openai-chat", {"agent_id": "ag:1"}, {"loops": True, "opaque_input": True}),
     ("openai-chat", {"data_sources": [{"type": "azure_search"}]}, {"loops": True, "searches_max": 0}),
     ("openai-chat", {"extra_body": {"google": {"cached_content": "cachedContents/1"}}}, {"opaque_input": True}),
     ("openai-chat", {"tools": [{"type": "function", "function": {"cached_content": {}}}]}, {"opaque_input": False}),
@@ -146,7 +157,10 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("openai-responses", {"input": [{"id": "msg_123", "type": None}]}, {"opaque_input": True}),
     ("openai-responses", {"input": [{"type": None, "id": "msg_123"}]}, {"opaque_input": True}),
     ("openai-responses", {"input": [{"type": "item_reference", "id": "msg_123"}]}, {"opaque_input": True}),
-    ("openai-responses", {"input": [{"id": "rs_1", "type": "reasoning", "summary": []}]}, {"opaque_input": False}),
+    ("openai-responses", {"input": [{"id": "rs_1", "type": "reasoning", "summary": []}]}, {"opaque_input": True}),
+    ("openai-responses", {"input": [{**THOUGHT, "encrypted_content": None}, COMPACTION]}, {"opaque_input": True}),
+    ("openai-responses", {"input": [{**THOUGHT, "encrypted_content": "a"}, COMPACTION]}, {"opaque_input": False}),
+    ("openai-responses", {"input": [{**THOUGHT, "content": [{"type": "reasoning_text"}]}]}, {"opaque_input": False}),
     ("openai-responses", {"input": [{"type": "function_call", "name": "f", "id": "fc_1"}]}, {"opaque_input": False}),
     ("openai-responses", {"max_output_tokens": 5, "stream": True}, {"output_tokens_max": 5, "streamed": True}),
     ("openai-responses", {"previous_response_id": "resp_1"}, {"opaque_input": True, "loops": False}),
@@ -192,10 +206,11 @@ def test_tools_raise_the_bound() -> None:
 
 
 def test_a_tool_is_found_however_it_is_spelled() -> None:
-    """Letters that no encoder escapes hide none."""
-    body = b'{"model":"m","input":[{"type":"additional_\\u0074ools","to\\u006fls" : [{"type":"m\\u0063p"}]}]}'
-    assert DIALECTS["openai-responses"].ask(head(), body).loops
-    assert not DIALECTS["openai-responses"].ask(head(), body.replace(b"m\\u0063p", b"c\\u0075stom")).loops
+    """Letters that no encoder escapes hide none, nor the model that it names."""
+    tool = b'{"type":"image_generatio\\u006e","mod\\u0065l":"dear-1"}'
+    body = b'{"model":"m","input":[{"type":"additional_\\u0074ools","to\\u006fls" : [' + tool + b"]}]}"
+    assert DIALECTS["openai-responses"].ask(head(), body).also == ("dear-1",)
+    assert not DIALECTS["openai-responses"].ask(head(), body.replace(b"dear-1", b"m")).also
 
 
 @pytest.mark.parametrize(

@@ -177,3 +177,12 @@ def test_googles_and_awss_caps_are_read_as_the_weaker(dialect: str, body: str, m
     """Their keys have capitals of their own, and their caps stand a level deeper."""
     asked = Head("POST", "llm.acme.example", "/model/anthropic.claude-sonnet-4-6/converse", "", CaseInsensitive({}))
     assert at_once(cased.asking(DIALECTS[dialect], asked, body.encode())).output_tokens_max == most
+
+
+@pytest.mark.parametrize("space", [600, 140_000])
+def test_space_before_a_colon_hides_no_key(space: int) -> None:
+    """However much of it stands there, also where a step ends in it."""
+    padding = "x" * (128 * 1024 - len('{"a":"","MODEL" '))
+    found = folded(f'{{"a":"{padding}","MODEL"{" " * space}:"b"}}')
+    assert found is not None
+    assert json.loads(found)["model"] == "b"

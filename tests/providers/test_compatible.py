@@ -210,7 +210,7 @@ def test_messages_with_input_only_at_the_end_and_a_cost() -> None:
         ("api.kilo.ai", "/api/gateway/v1/chat/completions", "openai-chat", "openrouter", None, True),
         ("api.cline.bot", "/api/v1/chat/completions", "openai-chat", "openrouter", None, True),
         ("api.cohere.com", "/v2/chat", "cohere-chat", None, None, False),
-        ("coding-intl.dashscope.aliyuncs.com", "/v1/chat/completions", "openai-chat", "openrouter", "subscription", False),
+        ("coding-intl.dashscope.aliyuncs.com", "/v1/chat/completions", "chat-answer-capped", "openrouter", "subscription", False),
     ],
 )  # fmt: skip
 def test_routes_of_compatible_hosts(

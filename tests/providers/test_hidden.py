@@ -50,3 +50,44 @@ def test_what_encoders_escape_hides_nothing(dialect: str, text: str, long: bool)
     found = ask(dialect, b'"x":' + shown, long=long)
     assert not found.opaque_input
     assert found.cache_ttl in (None, "write")
+
+
+STEP_BYTES = 128 * 1024
+
+
+@pytest.mark.parametrize("behind", [False, True], ids=["before", "behind"])
+@pytest.mark.parametrize("space", [600, STEP_BYTES + 600], ids=["little", "much"])
+@pytest.mark.parametrize(
+    ("dialect", "member", "shown"),
+    [
+        ("openai-chat", '"n"@100', {"choices": 100}),
+        ("openai-chat", '"model"@"m-2"', {"model": "m-2", "also": ("m-1",)}),
+        ("openai-chat", '"max_tokens"@9', {"output_tokens_max": 9}),
+        ("openai-chat", '"x":{"type"@"image_url"}', {"opaque_input": True}),
+        ("openai-chat", '"x":{"cachedContent"@"c"}', {"opaque_input": True}),
+        ("openai-responses", '"input":[{"id"@"msg-1"}]', {"opaque_input": True}),
+        ("openai-responses", '"x":{"type"@"compaction_trigger"}', {"loops": True}),
+        ("openai-responses", '"tools"@[{"type":"mcp"}]', {"loops": True}),
+        ("openai-responses", '"x":{"type":"additional_tools","tools"@[{"type":"mcp"}]}', {"loops": True}),
+        ("openai-responses", '"x":{"type"@"additional_tools","tools":[{"type":"mcp"}]}', {"loops": True}),
+        ("anthropic-messages", '"x":{"ttl"@"1h"},"y":{"cache_control":{}}', {"cache_ttl": "1h"}),
+        ("anthropic-messages", '"x":{"type":"tool_definition","definition"@{"type":"mcp_toolset"}}', {"loops": True}),
+    ],
+)
+def test_space_around_a_colon_hides_nothing(
+    dialect: str, member: str, shown: dict[str, object], space: int, behind: bool
+) -> None:
+    """However much of it stands there, also where a step of the scan ends in it."""
+    colon = ":" + " " * space if behind else " " * space + ":"
+    start = '{"model":"m-1","pad":"'
+    pad = "a" * (STEP_BYTES - len(start) - member.index("@") - 8)
+    body = (start + pad + '",' + member.replace("@", colon) + "}").encode()
+    json.loads(body)
+    found = DIALECTS[dialect].ask(head(), body)
+    assert {name: getattr(found, name) for name in shown} == shown
+
+
+def test_text_that_begins_with_space_hides_nothing() -> None:
+    """What stands in a string bounds it as it did."""
+    text = json.dumps([{"role": "user", "content": " " * 600 + "a: 1"}] * 300).encode()
+    assert not ask("openai-chat", b'"messages":' + text).opaque_input

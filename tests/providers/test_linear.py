@@ -24,8 +24,8 @@ from spendgate.providers.recordings import in_form
 from spendgate.providers.shapes import Shape
 from spendgate.providers.sse import EVENT_BYTES_MAX, Events
 
-SIZE = 80_000
-"""Above what is parsed whole, so that both sizes are read in steps."""
+SIZE = 160_000
+"""Above one step, so that both sizes are read in several."""
 UNITS = {
     "ids": b'  "id":"a",',
     "ids at a bracket": b'{"id":"a",',

@@ -18,6 +18,7 @@ from pydantic_core import CoreSchema
 
 from spendgate.errors import WireError
 from spendgate.providers.jsonscan import ESCAPED, Scanner, Steps, spellings
+from spendgate.providers.jsonspace import FAR, REACH_BYTES
 from spendgate.providers.jsonwalk import value_end
 from spendgate.providers.shapes import Fields, Shape, items
 
@@ -29,7 +30,6 @@ _OBJECTS_MAX: Final = 10_000
 UNREAD: Final[Fields] = {"type": "advisor_00000000"}
 """In place of those that are not looked at: one may run at the provider, or ask any model."""
 _STEP_BYTES: Final = 128 * 1024
-_KEY_BYTES: Final = 256
 
 
 class ToolScanner(Scanner):
@@ -50,7 +50,7 @@ class ToolScanner(Scanner):
         bracket: one, or a list of them."""
         super().__init__(shape, keys, marks)
         self._telling = frozenset({*telling.split(b"|"), ESCAPED})
-        self._named = spellings(key) + rb'"\s*+:\s*+(' + re.escape(opening) + rb")"
+        self._named = spellings(key) + rb'"(?:\s*+:\s*+(' + re.escape(opening) + rb")|" + FAR + rb")"
         self._tools = Shape(tools=items(tool))
 
     @cached_property
@@ -69,16 +69,18 @@ class ToolScanner(Scanner):
         return replace(scan, fields={**scan.fields, "tools": [*(scan.fields.get("tools") or ()), *brought]})
 
     def _brought(self, body: bytes) -> Generator[None, None, list[Fields | None]]:
-        """Those tools, looked for in steps. Raises WireError: more than are looked at."""
+        """Those tools, looked for in steps. Raises WireError: more than are looked at, or not to be seen."""
         found: list[bytes] = []
         at = size = objects = 0
         while at < len(body):
             stop = at + _STEP_BYTES
-            hit = self._place.search(body, at, stop + _KEY_BYTES)
+            hit = self._place.search(body, at, stop + REACH_BYTES)
             yield
             if hit is None:
                 at = stop
                 continue
+            if hit[1] is None:
+                raise WireError("tools in a conversation that stand too far from their key")
             at = yield from value_end(body, hit.end(), _BYTES_MAX, _OBJECTS_MAX)
             size += at - hit.start(1)
             objects += body.count(b"{", hit.start(1), at)

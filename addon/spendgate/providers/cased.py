@@ -20,14 +20,16 @@ from msgspec.structs import replace
 from spendgate.providers.ask import Ask
 from spendgate.providers.base import asked_also
 from spendgate.providers.interface import Dialect, Head
+from spendgate.providers.jsonspace import FAR, REACH_BYTES
 from spendgate.providers.jsonwalk import values_at
 from spendgate.providers.repeated import UNNAMED
 from spendgate.providers.socket_interface import Moved, SocketReader, Steered
 
 NAMES: Final = frozenset({
-    "audio", "background", "best_of", "cache_control", "compaction", "container", "content_policy_fallbacks",
+    "agent_id", "audio", "background", "best_of", "cache_control", "compaction", "container", "content_policy_fallbacks",
     "context_management", "context_window_fallbacks", "conversation", "data_sources", "deferred", "definition", "edits",
-    "enable_code_interpreter", "enable_search", "enabled", "fallbacks", "file_id", "generate", "id", "input", "input_audio",
+    "enable_code_interpreter", "enable_search", "enable_thinking", "enabled", "fallbacks", "file_id", "generate", "id", "input",
+    "input_audio",
     "max_completion_tokens", "max_output_tokens", "max_tokens", "max_tool_calls", "max_uses", "mcp_servers", "metadata", "mode",
     "model", "models", "multi_agent", "n", "output_format", "parameters", "plugins", "preset", "previous_message_id",
     "previous_response_id", "prompt", "reasoning", "search_parameters", "service_tier", "speed", "stream", "stream_format",
@@ -56,10 +58,12 @@ _BOUNDING_WITHIN: Final = {
 """Those that stand one level deeper, by the member that they stand in, which may itself stand twice."""
 _STEP_BYTES: Final = 128 * 1024
 _START_BYTES: Final = 64
-_KEY_BYTES_MAX: Final = 256
 _HITS_A_STEP: Final = 256
-# A string, behind a quote that is not escaped, with something that a letter in lower case may hide in, and its colon.
-_ODD: Final = re.compile(rb'"(?<!\\")([a-z_]{0,32}+(?:[A-Z\\]|\xe2\x84\xaa|\xc5\xbf)[^"]{0,190}+)"(?=\s*+:)')
+# A string, behind a quote that is not escaped, with something that a letter in lower case may hide in, and its colon, which may
+# be too far to be seen.
+_ODD: Final = re.compile(
+    rb'"(?<!\\")([a-z_]{0,32}+(?:[A-Z\\]|\xe2\x84\xaa|\xc5\xbf)[^"]{0,190}+)"(?=\s*+:|' + FAR + rb")"
+)
 _TTLS: Final = (None, "5m", "1h", "write")
 """From the cheapest to the one that may be the dearest."""
 
@@ -111,7 +115,7 @@ def in_lower_case(body: bytes) -> Generator[None, None, bytes | None]:
     for start in range(0, len(body), _STEP_BYTES):
         stop = start + _STEP_BYTES
         parts: list[bytes] = []
-        for count, hit in enumerate(_ODD.finditer(body, start, stop + _KEY_BYTES_MAX)):
+        for count, hit in enumerate(_ODD.finditer(body, start, stop + REACH_BYTES)):
             if hit.start() >= stop:
                 break
             if (name := _named(hit[1])) is not None:

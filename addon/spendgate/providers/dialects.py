@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from spendgate.providers.amazon_q import AmazonQ
+from spendgate.providers.answer_capped import AnswerCapped
 from spendgate.providers.anthropic import AnthropicMessages
 from spendgate.providers.batches import AnthropicBatches, OpenAIBatches
 from spendgate.providers.bedrock import BedrockConverse, BedrockInvoke
@@ -32,6 +33,7 @@ DIALECTS: Final[dict[str, Dialect]] = {
     for dialect in (
         AnthropicMessages(),
         OpenAIChat(),
+        AnswerCapped(),
         EnvelopedChat(),
         DeferredChat(),
         OpenAIResponses(),

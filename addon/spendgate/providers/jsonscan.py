@@ -31,13 +31,13 @@ from msgspec import Struct
 
 from spendgate.errors import WireError
 from spendgate.providers.jsondepth import at_level, members_end, nested
+from spendgate.providers.jsonspace import REACH_BYTES, is_far
 from spendgate.providers.jsonwalk import text_end, wanted_members
 from spendgate.providers.repeated import all_but_last, names_at
 from spendgate.providers.shapes import Fields, Shape
 
 WHOLE_BYTES_MAX: Final = 64 * 1024
 _STEP_BYTES: Final = 128 * 1024
-_KEY_BYTES_MAX: Final = 256
 _MEMBERS_BYTES: Final = 8 * 1024
 _NESTED_A_STEP: Final = 8
 _HITS_MAX: Final = 512
@@ -60,7 +60,8 @@ NO_MARKS: Final = rb"(?!)"
 MODEL: Final = "model"
 _QUOTED_MODEL: Final = b'"model"'
 ESCAPED: Final = b"escaped"
-"""The mark of a string that may be one with a letter spelled `\\u00xx`: no encoder does that, a client that hides one would."""
+"""The mark of a string that may be one with a letter spelled `\\u00xx`, or one that space hides
+(`jsonspace`): no encoder does that, a client that hides one would."""
 
 
 class Scan(Struct, frozen=True):
@@ -180,7 +181,7 @@ class Scanner:
         seen = 0
         for start in range(0, len(body), _STEP_BYTES):
             stop = start + _STEP_BYTES
-            for hit in self._hit.finditer(body, start, stop + _KEY_BYTES_MAX):
+            for hit in self._hit.finditer(body, start, stop + REACH_BYTES):
                 if hit.start() >= stop:
                     break
                 if hit.lastindex or b"\\" in hit[0]:
@@ -190,6 +191,9 @@ class Scanner:
                 seen += 1
                 if seen % _HITS_MAX == 0:
                     yield
+            if is_far(body, stop):
+                marks.add(ESCAPED)
+                return None
             yield
         if len(hits) > _HITS_MAX or body[:64].lstrip()[:1] != b"{":
             return None
@@ -209,7 +213,7 @@ class Scanner:
         Whether its own is among them: of a long one that is no text (the tools of an agent) the end was not looked for.
         """
         end = key + members_end(b"{" + body[key : key + _MEMBERS_BYTES], _MEMBERS_BYTES) - 1
-        text = _TEXT_MEMBER.match(body, key, key + _KEY_BYTES_MAX) if end <= key else None
+        text = _TEXT_MEMBER.match(body, key, key + REACH_BYTES) if end <= key else None
         if text is not None:
             close = yield from text_end(body, text.end(), _TRY_BYTES_MAX)
             end = end if close is None else close + 1

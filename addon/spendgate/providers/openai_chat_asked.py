@@ -41,8 +41,10 @@ _REQUEST: Final = Shape(
     web_search_options=PRESENT,
     search_parameters=PRESENT,
     enable_search=UNLESS_FALSE,
+    enable_thinking=FLAG,
     enable_code_interpreter=UNLESS_FALSE,
     data_sources=PRESENT,
+    agent_id=PRESENT,
     plugins=PLUGINS,
     stream_options=PRESENT,
     deferred=FLAG,
@@ -52,17 +54,22 @@ _REQUEST: Final = Shape(
 _HOSTED: Final = ("enable_search", "enable_code_interpreter", "data_sources")
 """What hosts are told to look up, and to run: Alibaba's, whose search has a price by the call, and Azure's "on your data", which
 asks the model what to look for and puts what it finds into the input."""
+_SCHEMA: Final = (
+    rb'\{\s*+(?:\}|"(?:type|description|title|default|format|enum|const|examples|anyOf|oneOf|allOf|\$ref)"\s*+:)'
+)
 REQUEST_SCAN: Final = Scanner(
     _REQUEST,
     (
         "model", "stream", "max_tokens", "max_completion_tokens", "n", "best_of", "prompt",
         "service_tier", "web_search_options", "search_parameters", *_HOSTED, "plugins", "stream_options", "tools", "deferred",
+        "enable_thinking", "agent_id",
         *NAMING,
     ),
     # A cache of Gemini's that a request goes on from (`extra_body.google.cached_content`) holds any amount of input. Films,
-    # documents and recordings by their address are OpenRouter's, Alibaba's, Moonshot's, Z.ai's and Mistral's.
+    # documents and recordings by their address are OpenRouter's, Alibaba's, Moonshot's, Z.ai's and Mistral's; vLLM, and by its
+    # word OpenAI, too, take a part without a type. A tool's schema may have a property of that name.
     marks=rb'type"\s*:\s*"((?:input_)?(?:image|video|audio|document|file)(?:_url)?)"|(file_id)"|(audio)"\s*:\s*\{'
-    rb'|(cached_?[cC]ontent)"\s*:\s*"',
+    rb'|(cached_?[cC]ontent)"\s*:\s*"|((?:image|video|audio|file|document)_url)"\s*+:(?!\s*+(?:null|' + _SCHEMA + rb"))",
 )  # fmt: skip
 
 _SEARCH_MODELS: Final = re.compile(r"-search(?:-|$)|:online$|(?:^|/)compound(?:-|$)")
@@ -84,6 +91,7 @@ def asked_of(head: Head, body: bytes, scan: Scan) -> Ask:
     plugins = any((plugin or {}).get("id") not in _FREE_PLUGINS for plugin in found.get("plugins") or [])
     hosted = [tool for tool in found.get("tools") or [] if tool and tool.get("type") not in _CLIENT_TOOLS]
     searches = bool(asks or plugins or hosted or _SEARCH_MODELS.search(found.get("model") or ""))
+    kept = bool(found.get("agent_id"))  # Mistral's, whose instructions and tools no request shows
     factors = [found.get("n"), found.get("best_of")]
     prompts = found.get("prompt")
     # A host may well read what this does not, and there is no telling as how many.
@@ -93,13 +101,13 @@ def asked_of(head: Head, body: bytes, scan: Scan) -> Ask:
         also=others(found, hosted),
         streamed=streamed,
         text_bytes=len(body),
-        opaque_input=bool(scan.marks),
+        opaque_input=kept or bool(scan.marks),
         output_tokens_max=_output_max(found),
         choices=_CHOICES_MAX if unread else max(1, *(factor or 1 for factor in factors)) * (prompts or 1),
         service_tier=found.get("service_tier"),
         cache_ttl="write",
         searches_max=None if searches else 0,
-        loops=searches or runs or unread,
+        loops=searches or runs or unread or kept,
         background=bool(found.get("deferred")),
         usage_unsaid=streamed and "stream_options" not in found and ESCAPED not in scan.marks,
         **sender(head),

@@ -1,17 +1,23 @@
 """What a request for an OpenAI response asks for: a body, or a `response.create` message, which holds the same fields.
 
-Sources: facts/wire-formats.md 2, 16.1; openai-python 3.54, types/responses/response_create_params.py.
+Sources: facts/wire-formats.md 2, 16.1; openai-python 3.54, types/responses/response_create_params.py; cookbook.openai.com,
+Better performance from reasoning models using the Responses API.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Generator
 from typing import Final
+
+from msgspec.structs import replace
 
 from spendgate.providers.ask import Ask
 from spendgate.providers.brought_tools import ToolScanner
 from spendgate.providers.client import sender
 from spendgate.providers.interface import Head
-from spendgate.providers.jsonscan import Scan
+from spendgate.providers.jsonscan import ESCAPED, Scan, Steps
+from spendgate.providers.jsonspace import REACH_BYTES
 from spendgate.providers.other_models import NAMING, TOOL, others
 from spendgate.providers.shapes import COUNT, FLAG, NAMED, PRESENT, TEXT, Shape, cap, items, record
 
@@ -42,9 +48,40 @@ _REFERENCE: Final = (
     rb'(id)(?:(?<=\{"id)|(?<=[\s{]\s"id))' + _VALUE + rb"(?:" + _AGAIN + rb"{3}|" + _AGAIN + rb"{0,2}+\})"
     rb'|type"\s*+:\s*+(null)'
 )
+_THINKS: Final = b"reasoning"
+# An item that holds its thoughts, and what they stand in: encrypted, or as text where a host shows them.
+_THOUGHTS: Final = re.compile(
+    rb'"(?<!\\")(?:type"\s*+:\s*+"(?:(reasoning|compaction|compaction_summary)|reasoning_text)"|encrypted_content"\s*+:\s*+")'
+)
 _BRINGS: Final = b"additional_tools|tool_search_output"
 _COMPACTS: Final = b"compaction_trigger"
-REQUEST_SCAN: Final = ToolScanner(
+
+
+class _ResponsesScanner(ToolScanner):
+    """A scanner whose mark of reasoning says that some of it is kept at the provider, and referred to by its id alone."""
+
+    def steps(self, body: bytes) -> Steps:
+        """As for any scanner."""
+        scan = yield from super().steps(body)
+        if _THINKS not in scan.marks or (yield from _kept(body)):
+            return scan
+        return replace(scan, marks=scan.marks - {_THINKS})
+
+
+def _kept(body: bytes) -> Generator[None, None, bool]:
+    """Whether there are more items of reasoning than what is to stand in them: OpenAI bills as input what it then looks up."""
+    missing = 0
+    for start in range(0, len(body), _STEP_BYTES):
+        stop = start + _STEP_BYTES
+        for hit in _THOUGHTS.finditer(body, start, stop + REACH_BYTES):
+            if hit.start() >= stop:
+                break
+            missing += 1 if hit[1] else -1
+        yield
+    return missing > 0
+
+
+REQUEST_SCAN: Final = _ResponsesScanner(
     _REQUEST,
     (
         "model", "stream", "stream_id", "max_output_tokens", "max_tool_calls", "service_tier", "background", "generate",
@@ -52,9 +89,10 @@ REQUEST_SCAN: Final = ToolScanner(
         *NAMING,
     ),
     marks=rb'type"\s*:\s*"(input_image|input_file|input_audio|computer_screenshot|image_generation_call|item_reference|'
-    + _COMPACTS + rb"|" + _BRINGS + rb')"|(file_id)"|' + _REFERENCE,
+    + _THINKS + rb"|" + _COMPACTS + rb"|" + _BRINGS + rb')"|(file_id)"|' + _REFERENCE,
     telling=_BRINGS, key="tools", opening=b"[", tool=_TOOL,
 )  # fmt: skip
+_STEP_BYTES: Final = 128 * 1024
 _SHOWN: Final = frozenset({_COMPACTS, *_BRINGS.split(b"|")})
 """Marks of what stands in the request as text."""
 _CLIENT_TOOLS: Final = frozenset(
@@ -88,7 +126,7 @@ def ask_of(head: Head, body: bytes, scan: Scan) -> Ask:
         loops=bool(hosted)
         or stored
         or bool(found.get("context_management"))
-        or _COMPACTS in scan.marks
+        or bool(scan.marks & {_COMPACTS, ESCAPED})
         or (found.get("reasoning") or {}).get("mode") == "pro"
         or (team is not None and team.get("enabled") is not False),
         background=bool(found.get("background")),

@@ -31,6 +31,7 @@ GEMINI: Final = "gemini"
 INTERACTIONS: Final = "gemini-interactions"
 CODE_ASSIST: Final = "code-assist"
 ENVELOPED: Final = "chat-enveloped"
+ANSWER_CAPPED: Final = "chat-answer-capped"
 DEFERRED: Final = "chat-deferred"
 
 GOOGLE_KEYS: Final = (GOOGLE, QUERY, BEARER)

@@ -9,7 +9,17 @@ from __future__ import annotations
 
 from typing import Final
 
-from spendgate.providers.provider import CHAT, EMBEDDINGS, ENVELOPED, MESSAGES, RESPONSES, Provider, billable, free
+from spendgate.providers.provider import (
+    ANSWER_CAPPED,
+    CHAT,
+    EMBEDDINGS,
+    ENVELOPED,
+    MESSAGES,
+    RESPONSES,
+    Provider,
+    billable,
+    free,
+)
 
 PROVIDERS: Final = (
     Provider(
@@ -17,7 +27,7 @@ PROVIDERS: Final = (
         ("dashscope.aliyuncs.com", "dashscope-intl.aliyuncs.com", "dashscope-us.aliyuncs.com"),
         "openrouter",
         (
-            billable("/compatible-mode/v1/chat/completions", CHAT),
+            billable("/compatible-mode/v1/chat/completions", ANSWER_CAPPED),
             billable("/compatible-mode/v1/completions", CHAT),
             billable("/compatible-mode/v1/responses", RESPONSES),
             billable("/compatible-mode/v1/embeddings", EMBEDDINGS),
@@ -32,7 +42,7 @@ PROVIDERS: Final = (
         ("coding.dashscope.aliyuncs.com", "coding-intl.dashscope.aliyuncs.com"),
         "openrouter",
         (
-            billable("/v1/chat/completions", CHAT, plan=True),
+            billable("/v1/chat/completions", ANSWER_CAPPED, plan=True),
             billable("/apps/anthropic/v1/messages", MESSAGES, plan=True),
             *free("/apps/anthropic/v1/messages/count_tokens"),
         ),
