@@ -146,6 +146,24 @@ def test_the_index_tells_how_a_gate_is_started_on_linux(tmp_path):
     assert f"/etc/credstore/{UPSTREAM_AUTH}" in proxied
 
 
+def test_the_kill_switch_is_one_for_this_rollout(tmp_path):
+    """A pushed policy goes by the MDM, and not without its stage; what mends is ended before anything is taken away."""
+    fetched = (made(tmp_path, stage="enforce") / "README.md").read_text()
+    assert "; the first needs no MDM." in fetched
+    assert "publish it and its signature at `https://policy.acme.example/policy.yaml`" in fetched
+    keys = signed(tmp_path, f"{POLICY}mode: enforce\n")
+    more = {"mode": "proxy", "stage": "enforce", "keys": keys, "policy": {"file": "policy.yaml"}}
+    text = (made(tmp_path, **more) / "README.md").read_text()
+    assert "needs no MDM" not in text
+    assert "write `stage: observe` into the rollout file" in text
+    assert "end what runs `install.sh`" in text
+    removal = text.partition("## Removal")[2]
+    assert removal.index("the daily run of `install.sh`") < removal.index("Capture, as") < removal.index("remove.sh`,")
+    more["keys"] = signed(tmp_path, f"{POLICY}mode: observe\n")
+    refused = make(write(tmp_path, rollout(**more)), tmp_path / "observe")
+    assert "stage is enforce" in refused.stderr  # so the stage goes with it
+
+
 def test_no_text_of_the_rollout_is_markup(tmp_path):
     """Neither a column of a table, nor HTML, nor a word of a shell."""
     address, url = "https://a.example/x|y$(id)", "https://p.example/<b>|$(id)/p.yaml"

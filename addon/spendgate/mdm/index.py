@@ -8,6 +8,7 @@ from typing import Final
 
 from spendgate.inert_text import inert_code, inert_markdown
 from spendgate.mdm import index_certificates as certificates
+from spendgate.mdm.index_stopping import stopping
 from spendgate.mdm.interface import Made
 from spendgate.mdm.places import PLACES, System
 from spendgate.mdm.profiles import APPLICATION, TEAM
@@ -31,7 +32,7 @@ def index(rollout: Rollout, others: Iterable[Made]) -> Made:
         _THE_GATE,
         _order(rollout, names),
         _MANAGERS,
-        _stop(rollout),
+        stopping(rollout),
         _tools(rollout),
         _NOT_RUN,
         _files(names),
@@ -185,47 +186,6 @@ system |
 Fleet knows a script by its file's name, so `fleet/` has each by one of its own; what `doctor` found on Linux: \
 `fleet/agent-options.yml` | its policies |
 | Ansible | - | `ansible/install.yml`, `ansible/remove.yml` | in the play |
-"""
-
-
-def _stop(rollout: Rollout) -> str:
-    if rollout.mode is Mode.TRANSPARENT:
-        capture = (
-            "macOS: withdraw `3-transparent-proxy`, then `2-system-extension`, which deactivates the extension. Linux:"
-            " `spendgate service stop`, until the machine's next start, which captures again; for good"
-            " `spendgate service uninstall --keep-ledger`. Windows: `spendgate service stop`, likewise"
-        )
-    else:
-        capture = (
-            "withdraw the PAC file (or serve one that says DIRECT), then run `remove.sh` or `uninstall.ps1`, which takes the"
-            " variables away: where a variable names the gate and nothing answers, calls fail"
-        )
-    return f"""\
-## Kill switch
-
-From the mildest to the last, each enough by itself for what it says; the first needs no MDM.
-
-| what | how | what then |
-| --- | --- | --- |
-| refuse nobody (canary, enforce) | sign a policy with `mode: observe` and a higher `revision` | calls are counted still |
-| see nothing (every stage) | {capture} | calls go their direct way |
-| trust nothing | the order of removal, to its end | as before |
-
-## Removal
-
-Capture first, trust last, or tools meet a certificate that they do not know:
-
-1. Capture, as in the second line above.
-2. `macos/remove.sh`, `linux/remove.sh`, `uninstall.ps1`. Where it was enrolled, `remove.sh` takes its certificates, and \
-at the office `spendgate ca org revoke --device NAME` ends renewals. Restart: programs that still run keep variables that name \
-files which are gone.
-3. The gate and its state directory; the ledger is in it. Linux: `spendgate service uninstall`, then \
-`apt purge spendgate`. macOS: `sh /opt/spendgate/uninstall.sh`, where its package was installed.
-   What you put down by hand, no script takes: `/etc/codex/managed_config.toml`, people's `settings.json`, the \
-configuration in `/etc/osquery/osquery.conf.d` and the entry of cron
-   that runs `doctor --osquery`, Fleet's `agent_options`, `/etc/credstore/SPENDGATE_UPSTREAM_AUTH`.
-4. The profiles that are left, `root` last. Where Intune pushed the root: its profile. `verify.sh` then names all \
-files as missing.
 """
 
 
