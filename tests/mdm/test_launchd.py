@@ -177,6 +177,17 @@ def test_a_pushed_policy_is_the_jobs(tmp_path: Path) -> None:
     )
 
 
+def test_the_job_goes_out_as_the_rollout_says(tmp_path: Path) -> None:
+    """By words that `run` takes, at the rollout's port."""
+    upstream = "http://proxy.acme.example:3128"
+    out = made(tmp_path, mode="proxy", port=9000, macos_program=PROGRAM, upstream=upstream)
+    mac = Mac(tmp_path)
+    assert mac.run(out / "macos" / "install.sh").returncode == 0
+    words = plistlib.loads((mac.root / JOB).read_bytes())["ProgramArguments"]
+    assert words[-4:] == ["--port", "9000", "--mode", f"upstream:{upstream}"]
+    assert "on Macs the daemon goes through it, without a login" in (out / "README.md").read_text()
+
+
 def test_without_the_key_nothing_of_it_is_made(tmp_path: Path) -> None:
     """Something else starts the gate then."""
     out = made(tmp_path, mode="proxy")

@@ -78,9 +78,10 @@ def _upstream(rollout: Rollout) -> str:
     """The way out, where there is one; its password is in no file of this material."""
     if not rollout.upstream:
         return ""
+    mac = "on Macs the daemon goes through it, without a login; " if rollout.macos_program is not None else ""
     return (
         f"| way out | through `{rollout.upstream}`; where it wants a login, Linux reads `USER:PASSWORD` from"
-        f" `{_LOGIN}`, root's, 0600, which your MDM puts down; elsewhere the gate is started with"
+        f" `{_LOGIN}`, root's, 0600, which your MDM puts down; {mac}elsewhere the gate is started with"
         f" `--mode upstream:{rollout.upstream}` |\n"
     )
 
