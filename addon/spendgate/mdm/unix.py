@@ -13,10 +13,11 @@ from hashlib import sha256
 from typing import Final
 
 from spendgate.mdm import enrolling, launchd, osquery
+from spendgate.mdm.filling import filled
 from spendgate.mdm.interface import Made
 from spendgate.mdm.placed import Placed, agent_label, agent_path, placed
 from spendgate.mdm.places import PLACES, System
-from spendgate.mdm.rollout import Rollout
+from spendgate.mdm.rollout import Mode, Rollout
 from spendgate.mdm.variables import variables
 
 _END: Final = "END_OF_SPENDGATE"
@@ -89,19 +90,36 @@ def _trusted(rollout: Rollout, system: System) -> str:
 
 
 def _install(rollout: Rollout, system: System, every: tuple[Placed, ...]) -> bytes:
-    """Trust and its bundle come before the variables that name them: where they fail, no log-in loses its other hosts."""
+    """Trust and its bundle come before the variables that name them: where they fail, no log-in loses its other hosts.
+
+    Variables that lead to the gate come last of all, and only where it has certificates that clients trust: a program with a
+    variable that leads nowhere has no network at all, and an MDM brings scripts and packages in any order.
+    """
     files, last = ("".join(_heredoc(each) for each in every if each.last is is_last) for is_last in (False, True))
     head = _head(rollout, system, "Puts everything in place. May be run again: it mends what was changed.")
     daemon = system is System.MACOS and rollout.macos_program is not None
     first, started = (launchd.before(rollout), launchd.install(rollout)) if daemon else ("", "")
-    trusts = _MACOS_TRUSTS if system is System.MACOS else _LINUX_TRUSTS
-    after = _macos_after(rollout) if system is System.MACOS else _linux_after(rollout)
-    return (
-        f'{head}{_PUT}{trusts}{first}{files}if [ -z "$to" ]; then trusts; fi\n{last}[ -z "$to" ] || exit 0\n'
-        f"{after}{started}{enrolling.install(rollout, system)}"
-    ).encode()
+    trusts, after, used = _LINUX_TRUSTS, _linux_after(rollout), ""
+    if system is System.MACOS:
+        trusts, after, used = _MACOS_TRUSTS, "", _macos_after(rollout)
+    got = f"{after}{started}{enrolling.install(rollout, system)}"
+    begun = f'{head}{_PUT}{trusts}{first}{files}if [ -z "$to" ]; then trusts; fi\n'
+    if rollout.mode is Mode.PROXY and (state := enrolling.state(rollout, system)) is not None:
+        words = {"LAST": last, "USED": used, "GOT": got, "STATE": state}
+        return f"{begun}{filled(_LED, words)}".encode()
+    return f'{begun}{last}[ -z "$to" ] || exit 0\n{used}{got}'.encode()
 
 
+_LED: Final = """\
+leads() { # Programs use the gate from now on.
+@LAST@[ -z "$to" ] || exit 0
+@USED@}
+[ -z "$to" ] || leads
+@GOT@if [ -e @STATE@/private/leaves.pem ]; then leads
+else
+    echo 'nothing leads to the gate yet: run this again when it has the certificates of the organization' >&2
+fi
+"""
 _MACOS_TRUSTS: Final = """\
 trusts() { # For programs that read a bundle instead of the keychain: what the system trusts, and the root.
     bundle=$(mktemp)
