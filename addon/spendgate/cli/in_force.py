@@ -54,6 +54,8 @@ class InForce:
     """Whether it is the gate of one command (`exec`) alone."""
     containers: tuple[str, ...] = ()
     """The ranges of addresses whose connections bridges lead to it."""
+    refused_why: str = ""
+    """In a word of `Why`, why the newer file was refused, or that none could be fetched."""
 
 
 def _file(state: State, *, command: bool) -> Path:
