@@ -202,6 +202,17 @@ def test_variables_come_when_what_they_name_is_there(out, system):
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
+def test_variables_go_before_what_they_name(tmp_path, system):
+    """And before the certificates go and the gate starts without: a program that starts meanwhile meets none of it."""
+    office = {"office": "https://ca.acme.example:8443"}
+    program = {"macos_program": "/opt/spendgate/bin/spendgate"}
+    text = (made(tmp_path, mode="proxy", enrolment=office, **program) / system / "remove.sh").read_text()
+    first = ["50-spendgate.json"]
+    first += ["profile.d", "environment.d"] if system == "linux" else ["unsetenv", "environment.sh", "LaunchAgents/"]
+    assert max(text.index(each) for each in first) < text.index("ca org remove") < text.index("/etc/spendgate/root.pem")
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
 def test_a_pushed_policy_arrives_byte_for_byte(out, tmp_path, system):
     """A byte more, and its signature would not fit."""
     run(out / system / "install.sh", tmp_path)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shlex
 from base64 import encodebytes
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from hashlib import sha256
 from typing import Final
 
@@ -180,9 +180,8 @@ fi
 
 
 def _remove(rollout: Rollout, system: System, every: tuple[Placed, ...]) -> bytes:
-    paths = [each.path for each in every]
+    paths = [each.path for each in every if not each.last]
     text = _head(rollout, system, "Takes everything away, variables first. May be run again. Restart afterwards.")
-    text += enrolling.remove(rollout, system)
     paths += enrolling.paths(rollout, system)
     if system is System.MACOS:
         names = " ".join(sorted(variables(rollout, system)))
@@ -194,12 +193,14 @@ if [ -z "$to" ]; then
     fi
 fi
 """
-        if rollout.macos_program is not None:
-            text += launchd.remove(rollout)
         paths.append("/etc/spendgate/bundle.pem")
     else:
         paths += ["/etc/spendgate/bundle.pem", ISSUED, _DEBIAN, _REDHAT, osquery.FILE]
-    text += "".join(f'rm -f "$to"{shlex.quote(path)}\n' for path in paths)
+    text += _gone(each.path for each in every if each.last)
+    text += enrolling.remove(rollout, system)
+    if system is System.MACOS and rollout.macos_program is not None:
+        text += launchd.remove(rollout)
+    text += _gone(paths)
     drop_ins = PLACES[system].claude_code.rpartition("/")[0]
     folders = [drop_ins, drop_ins.rpartition("/")[0], PLACES[system].folder]
     if system is System.LINUX:
@@ -216,6 +217,10 @@ if command -v update-ca-certificates > /dev/null; then
 elif command -v update-ca-trust > /dev/null; then update-ca-trust extract; fi
 """
     return text.encode()
+
+
+def _gone(paths: Iterable[str]) -> str:
+    return "".join(f'rm -f "$to"{shlex.quote(path)}\n' for path in paths)
 
 
 def _head(rollout: Rollout, system: System, about: str) -> str:
