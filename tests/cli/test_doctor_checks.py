@@ -23,6 +23,7 @@ from spendgate.cli.outside import Outside
 from spendgate.cli.report import Report
 from spendgate.config.paths import State as StateDirectory
 from spendgate.doctor.interface import Check, State
+from spendgate.errors import Why
 from spendgate.ledger.audit_log import Line
 from spendgate.ledger.heads import Finding
 from spendgate.ledger.heads_file import SeenClock
@@ -73,6 +74,30 @@ def test_what_only_the_gate_sees(report: Report, name: str, health: Health, word
     assert [*found] == [name]
     assert words in found[name].says
     assert found[name].remedy
+
+
+URL = "https://policy.acme.example/policy.yaml"
+
+
+@pytest.mark.parametrize(
+    ("source", "why", "says", "remedy"),
+    [
+        ("/etc/p.yaml", Why.FAULTS, "a newer policy is refused", "mend it: `spendgate policy check /etc/p.yaml`"),
+        ("/etc/p.yaml", Why.SIGNATURE, "a newer policy is refused", "mend it: `spendgate policy verify /etc/p.yaml`"),
+        (URL, Why.FAULTS, "a newer policy is refused", "`spendgate policy check` on the file that is published there"),
+        (URL, Why.REVISION, "a newer policy is refused", "`spendgate policy verify` on the file that is published"),
+        (URL, Why.UNREACHED, "no newer policy can be fetched", "look at its server and the way there"),
+    ],
+)
+def test_what_mends_a_policy_is_a_command_that_there_is(
+    report: Report, source: str, why: Why, says: str, remedy: str
+) -> None:
+    """`policy check` reads no URL, and looks at no signature; what was not fetched was not refused."""
+    assert report.said is not None
+    said = replace(report.said, source=source, refused=("wrong",), refused_why=why)
+    found = findings(list(doctor_checks.running(replace(report, said=said))))["gate.policy"]
+    assert found.says.startswith(says)
+    assert found.remedy.startswith(remedy)
 
 
 def test_what_status_knows(report: Report) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from cli.kit import NOW_MS, ran
 from spendgate.cli import in_force
 from spendgate.config import policies
 from spendgate.config.paths import State, prepare
+from spendgate.errors import Why
 from spendgate.ledger.ledger import Ledger
 
 POLICY = """\
@@ -72,6 +74,16 @@ def test_the_table_tells_of_files_end_hub_and_machine(told: State) -> None:
         "limits, on this machine:\n",
     ):
         assert line in said, said
+
+
+def test_what_could_not_be_fetched_is_not_called_refused(told: State) -> None:
+    """Nobody knows of a newer policy while its server cannot be asked."""
+    said = in_force.told(told)
+    assert said is not None
+    fault = "https://policy.acme.example/policy.yaml: cannot be fetched: its name does not resolve"
+    for why, word in ((Why.UNREACHED, "not fetched"), (Why.SIGNATURE, "refused")):
+        in_force.tell(told, replace(said, refused=(fault,), refused_ms=NOW_MS, refused_why=why))
+        assert f"          {word} since 2" in ran(told, "status")
 
 
 def test_programs_get_the_same(told: State) -> None:

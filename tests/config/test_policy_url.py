@@ -92,7 +92,7 @@ WRONG = [
     ("partial", "answers HTTP 206"),
     ("is huge", "answers with more than 16,384 bytes"),
     ("is packed", "answers with an encoding that was not asked for"),
-    ("hangs up", "cannot be fetched: RemoteProtocolError"),
+    ("hangs up", "cannot be fetched: the connection ended without a whole answer"),
     ("is slow", "cannot be fetched: no whole answer in"),
 ]
 
@@ -190,8 +190,23 @@ async def test_a_server_that_nobody_vouches_for_gives_nothing(server: PolicyServ
     found = await asking(server, trusting=False).fetch()
     assert found is not None
     assert server.asked == []
-    with pytest.raises(PolicyError, match=r"policy.yaml: cannot be fetched: ConnectError"):
+    with pytest.raises(PolicyError, match=r"policy.yaml: cannot be fetched: its certificate is not trusted \("):
         LastGood(state, TRUST).start(found, 1000)
+
+
+@pytest.mark.parametrize(
+    ("url", "proxy", "words"),
+    [
+        ("https://127.0.0.1:1/policy.yaml", None, "nothing listens there (connection refused)"),
+        ("https://nowhere.invalid/policy.yaml", None, "its name does not resolve"),
+        ("https://policy.invalid/policy.yaml", "http://127.0.0.1:1", "nothing listens there (connection refused)"),
+    ],
+)
+async def test_why_nothing_came_is_told_in_words(url: str, proxy: str | None, words: str) -> None:
+    """Not by the name of a library's exception."""
+    found = await PolicyUrl(url, TRUST, Way(proxy)).fetch()
+    assert found is not None
+    assert found.fault == f"cannot be fetched: {words}"
 
 
 async def test_a_start_does_not_wait_for_the_server_where_a_copy_is_kept(server: PolicyServer, state: State) -> None:
@@ -223,7 +238,7 @@ async def test_it_goes_out_as_the_gate_does(
     found = await asking(server, Way(f"http://127.0.0.1:{port}", ("alice", "secret"))).fetch()
     upstream.close()
     assert found is not None
-    assert found.fault == "cannot be fetched: ProxyError"
+    assert found.fault == "cannot be fetched: the upstream proxy does not let it through"
     assert heard[0].startswith(f"CONNECT {server.url.split('/')[2]} ".encode())
     assert b"Basic YWxpY2U6c2VjcmV0" in heard[0]
 

@@ -8,6 +8,7 @@ import re
 import sqlite3
 import subprocess
 from contextlib import closing
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from mdm.kit import HOSTS, made, make, rollout, root_pem, write
 from mdm.test_rollout_file import POLICY, signed
 from spendgate.config.credentials import UPSTREAM_AUTH
 from spendgate.ledger.ledger import Ledger
+from spendgate.ledger.mine import Whose, kept
 from spendgate.mdm.notice import KEPT
 from spendgate.mdm.profiles import TEAM
 from spendgate.name_constraints import CANARY_HOST
@@ -69,6 +71,18 @@ def test_the_page_tells_every_column_of_a_call(tmp_path):
     told = [column for _, _, group in KEPT for column in group]
     assert len(told) == len({*told})
     assert {*told} == columns
+
+
+def test_the_page_has_each_table_that_a_person_is_shown(out, tmp_path):
+    """What `spendgate me` has, in its words; and that it answers people on Linux alone."""
+    Ledger.open(tmp_path / "ledger.db", tmp_path / "gates", NOW_MS).close()
+    with closing(sqlite3.connect(tmp_path / "ledger.db")) as conn:
+        conn.row_factory = sqlite3.Row
+        shown = [(each.table, each.what) for each in kept(conn, Whose("alice", "alice"))]
+    text = (out / "for-people.html").read_text()
+    rows = [(table, unescape(what)) for table, what in re.findall(r"<tr><td>(\w+)</td><td>(.*?)</td>", text)]
+    assert rows == shown
+    assert "On macOS and Windows the gate answers administrators alone" in text
 
 
 def test_the_page_says_where_to_look(out):
@@ -144,6 +158,24 @@ def test_the_index_tells_how_a_gate_is_started_on_linux(tmp_path):
     proxied = (made(tmp_path, upstream="http://proxy.acme.example:3128") / "README.md").read_text()
     assert "`spendgate service install --mode transparent --upstream http://proxy.acme.example:3128`" in proxied
     assert f"/etc/credstore/{UPSTREAM_AUTH}" in proxied
+
+
+def test_the_kill_switch_is_one_for_this_rollout(tmp_path):
+    """A pushed policy goes by the MDM, and not without its stage; what mends is ended before anything is taken away."""
+    fetched = (made(tmp_path, stage="enforce") / "README.md").read_text()
+    assert "; the first needs no MDM." in fetched
+    assert "publish it and its signature at `https://policy.acme.example/policy.yaml`" in fetched
+    keys = signed(tmp_path, f"{POLICY}mode: enforce\n")
+    more = {"mode": "proxy", "stage": "enforce", "keys": keys, "policy": {"file": "policy.yaml"}}
+    text = (made(tmp_path, **more) / "README.md").read_text()
+    assert "needs no MDM" not in text
+    assert "write `stage: observe` into the rollout file" in text
+    assert "end what runs `install.sh`" in text
+    removal = text.partition("## Removal")[2]
+    assert removal.index("the daily run of `install.sh`") < removal.index("Capture, as") < removal.index("remove.sh`,")
+    more["keys"] = signed(tmp_path, f"{POLICY}mode: observe\n")
+    refused = make(write(tmp_path, rollout(**more)), tmp_path / "observe")
+    assert "stage is enforce" in refused.stderr  # so the stage goes with it
 
 
 def test_no_text_of_the_rollout_is_markup(tmp_path):

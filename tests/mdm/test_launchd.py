@@ -92,7 +92,7 @@ def test_a_daily_run_cuts_nobody_and_a_change_starts_anew(out: Path, tmp_path: P
     """Account, folder and job once; a second run starts nothing; a job that was changed or has gone is started again."""
     mac = Mac(tmp_path)
     done = mac.run(out / "install.sh")
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, done.stderr.partition(":")[0]) == (0, "nothing leads to the gate yet")
     first = mac.log.read_text()
     assert "dscl . -create /Users/_spendgate UniqueID 401\n" in first  # 400 was somebody's
     assert first.index("create /Users/_spendgate UniqueID") > first.index("UserShell /usr/bin/false")
@@ -165,6 +165,26 @@ def test_without_its_program_nothing_is_started(out: Path, tmp_path: Path) -> No
     done = mac.run(out / "install.sh")
     assert (done.returncode, done.stderr) == (1, f"the gate is not there yet: {mac.root}{PROGRAM}\n")
     assert mac.log.read_text() == ""
+    assert not (mac.root / "etc/spendgate/environment.sh").exists()  # no program is led to a gate that is not there
+
+
+def test_nothing_leads_to_a_gate_without_certificates(out: Path, tmp_path: Path) -> None:
+    """Variables, tools' settings and what sets them at log-in come when clients can trust the gate, and are taken away again."""
+    mac = Mac(tmp_path)
+    leading = [
+        mac.root / "etc/spendgate/environment.sh",
+        mac.root / "Library/LaunchAgents/com.acme.spendgate.environment.plist",
+        mac.root / "Library/Application Support/ClaudeCode/managed-settings.d/50-spendgate.json",
+    ]
+    assert mac.run(out / "install.sh").returncode == 0
+    assert not any(each.exists() for each in leading)
+    (mac.root / STATE[1:] / "private").mkdir()
+    (mac.root / STATE[1:] / "private" / "leaves.pem").touch()
+    done = mac.run(out / "install.sh")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert all(each.exists() for each in leading)
+    assert mac.run(out / "remove.sh").returncode == 0
+    assert not any(each.exists() for each in leading)
 
 
 def test_a_pushed_policy_is_the_jobs(tmp_path: Path) -> None:
@@ -175,6 +195,17 @@ def test_a_pushed_policy_is_the_jobs(tmp_path: Path) -> None:
         "<string>--policy</string>\n\t\t<string>/etc/spendgate/policy.yaml</string>"
         in (out / "macos" / "install.sh").read_text()
     )
+
+
+def test_the_job_goes_out_as_the_rollout_says(tmp_path: Path) -> None:
+    """By words that `run` takes, at the rollout's port."""
+    upstream = "http://proxy.acme.example:3128"
+    out = made(tmp_path, mode="proxy", port=9000, macos_program=PROGRAM, upstream=upstream)
+    mac = Mac(tmp_path)
+    assert mac.run(out / "macos" / "install.sh").returncode == 0
+    words = plistlib.loads((mac.root / JOB).read_bytes())["ProgramArguments"]
+    assert words[-4:] == ["--port", "9000", "--mode", f"upstream:{upstream}"]
+    assert "on Macs the daemon goes through it, without a login" in (out / "README.md").read_text()
 
 
 def test_without_the_key_nothing_of_it_is_made(tmp_path: Path) -> None:

@@ -126,10 +126,13 @@ mkdir -p /etc/spendgate
 cp "$ISSUED" /etc/spendgate/device.pem
 chmod 644 /etc/spendgate/device.pem
 sh "$MADE/install.sh" > before 2>&1
+leading() { find /etc -name 'spendgate.sh' -o -name '50-spendgate.*' | sort; }
+leading > led-before
 mkdir -m 0711 /var/lib/spendgate
 printf '#!/bin/sh\nexec "%s" -m spendgate "$@"\n' "$PYTHON" | fake spendgate
 for twice in 1 2; do sh "$MADE/install.sh" >> out 2>&1; done
 stat -c '%a %U' /etc/spendgate/device.pem > mode
+leading > led
 grep -c 'BEGIN CERTIFICATE' /var/lib/spendgate/private/leaves.pem > installed
 sh "$MADE/verify.sh" | grep -v '^not trusted' > verified || true
 cp "$RENEWED" /etc/spendgate/device.pem
@@ -146,8 +149,12 @@ rm -r bin
 
 
 @pytest.mark.root
-def test_a_devices_certificates_are_installed_where_they_lie(tmp_path):
-    """By the gate's account, of the root that is pushed, once the gate is here; the gate starts again the first time alone."""
+@pytest.mark.parametrize("mode", ["transparent", "proxy"])
+def test_a_devices_certificates_are_installed_where_they_lie(tmp_path, mode):
+    """By the gate's account, of the root that is pushed, once the gate is here; the gate starts again the first time alone.
+
+    Under `proxy` no variable and no tool's settings lead to the gate before.
+    """
     if reason := own_files.why_not():
         pytest.skip(reason)
     (tmp_path / "words").write_text("a long passphrase")
@@ -160,11 +167,14 @@ def test_a_devices_certificates_are_installed_where_they_lie(tmp_path):
     ):
         done = CliRunner().invoke(app, ["ca", "org", *command, *words])
         assert done.exit_code == 0, done.output
-    out = made(tmp_path, pem=(ca / "root.pem").read_bytes())
+    out = made(tmp_path, pem=(ca / "root.pem").read_bytes(), mode=mode)
     where = {"MADE": str(out / "linux"), "ISSUED": str(issued), "PYTHON": sys.executable, "PYTHONPATH": ADDON}
     where["RENEWED"] = str(renewed)
     text = own_files.run(tmp_path, CERTIFICATES, where)
     assert "the gate is not here yet" in text["before"]
+    assert len(text["led"].splitlines()) == 3
+    assert text["led-before"] == ("" if mode == "proxy" else text["led"])
+    assert ("nothing leads to the gate yet" in text["before"]) is (mode == "proxy")
     assert text["told"].splitlines() == [
         "-u spendgate --", "systemctl try-restart spendgate.service", "-u spendgate --",
     ]  # fmt: skip
@@ -189,6 +199,17 @@ def test_variables_come_when_what_they_name_is_there(out, system):
     assert len(last) >= 2
     assert all(trusted < text.index(path) for path in last)
     assert text.index("put /etc/spendgate/root.pem") < trusted
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_variables_go_before_what_they_name(tmp_path, system):
+    """And before the certificates go and the gate starts without: a program that starts meanwhile meets none of it."""
+    office = {"office": "https://ca.acme.example:8443"}
+    program = {"macos_program": "/opt/spendgate/bin/spendgate"}
+    text = (made(tmp_path, mode="proxy", enrolment=office, **program) / system / "remove.sh").read_text()
+    first = ["50-spendgate.json"]
+    first += ["profile.d", "environment.d"] if system == "linux" else ["unsetenv", "environment.sh", "LaunchAgents/"]
+    assert max(text.index(each) for each in first) < text.index("ca org remove") < text.index("/etc/spendgate/root.pem")
 
 
 @pytest.mark.parametrize("system", SYSTEMS)

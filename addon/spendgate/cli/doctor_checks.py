@@ -13,6 +13,7 @@ from spendgate.cli.captured import CHOSEN, TRUST, UNSURE
 from spendgate.cli.health import Health
 from spendgate.cli.report import Report
 from spendgate.doctor.interface import Check, State
+from spendgate.errors import Why
 from spendgate.plural import counted
 from spendgate.window import DAY_MS
 
@@ -48,9 +49,11 @@ def running(report: Report) -> Iterator[Check]:
     source = report.said.source if report.said else "not started yet"
     said = f"{source}, in force as {report.policy.hash}, {report.policy.mode}"
     faults = report.said.refused if report.said else ()
+    why = report.said.refused_why if report.said else ""
     for fault in faults:
-        says = f"a newer policy is refused ({fault}); the last good one goes on: {said}"
-        yield Check("gate.policy", source, State.FINDING, says, f"mend it: `spendgate policy check {source}`")
+        what = "no newer policy can be fetched" if why == Why.UNREACHED else "a newer policy is refused"
+        says = f"{what} ({fault}); the last good one goes on: {said}"
+        yield Check("gate.policy", source, State.FINDING, says, _mends(source, why))
     if report.gates and report.said and report.said.not_signed:
         says = not_signed.said(report.said.not_signed).removesuffix(f"; {not_signed.REMEDY}")
         yield Check("gate.hosts", "gate", State.FINDING, says, not_signed.REMEDY)
@@ -58,6 +61,18 @@ def running(report: Report) -> Iterator[Check]:
         yield Check("gate.policy", source, State.FINDING, notice, f"ask its owner, {report.policy.owner}")
     if not faults and not report.notices:
         yield Check("gate.policy", source, State.FINE, said)
+
+
+def _mends(source: str, why: str) -> str:
+    """What mends a policy that was refused. Commands read files: of a URL they are asked about what was put there."""
+    if why == Why.UNREACHED:
+        return "look at its server and the way there; the gate asks again by itself"
+    command = "verify" if why in (Why.SIGNATURE, Why.REVISION) else "check"  # `check` looks at no signature
+    if source.startswith("https://"):
+        return (
+            f"`spendgate policy {command}` on the file that is published there; then publish it and its signature anew"
+        )
+    return f"mend it: `spendgate policy {command} {source}`"
 
 
 def kept(report: Report, health: Health) -> Iterator[Check]:

@@ -120,7 +120,8 @@ def tell_policy(gate: Gate, found: policies.InForce) -> None:
     """To the audit trail: what decides from here on, or that newer files were refused, by numbers alone, since their text may
     hold anything. To the person who started the gate: the faults, or what of the policy this version does not do."""
     if found.refused:
-        note("the policy file is refused; the last good one stays in force:")
+        what = "could not be fetched" if found.why is Why.UNREACHED else "file is refused"
+        note(f"the policy {what}; the last good one stays in force:")
         for line in found.refused:
             note(f"  {line}")
         count = len(found.refused)

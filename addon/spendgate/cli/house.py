@@ -110,6 +110,7 @@ class House:
             command=self.wanted.for_command,
             containers=tuple(str(each.network) for each in self.wanted.containers),
             not_signed=self.not_signed(),
+            refused_why=found.why if found.refused else "",
         )
         try:
             in_force.tell(self.state, said, found.copy)

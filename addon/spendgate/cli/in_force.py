@@ -56,6 +56,8 @@ class InForce:
     """The ranges of addresses whose connections bridges lead to it."""
     not_signed: tuple[str, ...] = ()
     """Hosts of the policy for which its CA may not sign, so that nothing to them is read."""
+    refused_why: str = ""
+    """In a word of `Why`, why the newer file was refused, or that none could be fetched."""
 
 
 def _file(state: State, *, command: bool) -> Path:

@@ -14,6 +14,7 @@ from spendgate.cli.moments import shown
 from spendgate.cli.observed import LISTED, priced_by_guess, would_have_been_refused
 from spendgate.cli.output import Column, Format, console, emit, too_narrow, writing
 from spendgate.cli.report import ON_THIS_MACHINE, Report
+from spendgate.errors import Why
 from spendgate.money import short_dollars
 from spendgate.window import zone_of
 
@@ -188,7 +189,8 @@ def _print_policy(report: Report, zone: tzinfo) -> None:
         say("", notice, style="yellow")
     since = shown(said.refused_ms, zone) if said else ""
     for fault in said.refused if said else ():
-        say("", f"refused since {since}: {fault}", style="yellow")
+        what = "not fetched" if said and said.refused_why == Why.UNREACHED else "refused"
+        say("", f"{what} since {since}: {fault}", style="yellow")
 
 
 def _print_certificates(report: Report) -> None:

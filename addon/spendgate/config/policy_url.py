@@ -33,6 +33,7 @@ from spendgate.config.policy_file import UNCHECKED
 from spendgate.config.reading import apart
 from spendgate.config.signed import verified
 from spendgate.config.trust import Trust
+from spendgate.config.unfetched import unfetched
 from spendgate.config.yaml_nodes import BYTES_MAX
 from spendgate.errors import PolicyError
 from spendgate.minisign import FILE_BYTES_MAX, SUFFIX
@@ -163,7 +164,7 @@ def _short(fault: Exception) -> str:
     """What happened, without what a peer wrote."""
     if isinstance(fault, TimeoutError):
         return f"no whole answer in {ALL_S:.0f} s"
-    return str(fault) if isinstance(fault, _Unfit) else type(fault).__name__
+    return str(fault) if isinstance(fault, _Unfit) else unfetched(fault)
 
 
 async def _get(http: httpx2.AsyncClient, url: str, bytes_max: int, etag: str = "") -> tuple[bytes, str]:

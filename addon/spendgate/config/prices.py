@@ -25,6 +25,7 @@ from genai_prices.data_snapshot import DataSnapshot, get_snapshot
 from genai_prices.types import TieredPrices, _providers_from_raw
 from genai_prices.update_prices import DEFAULT_UPDATE_URL
 
+from spendgate.config.unfetched import unfetched
 from spendgate.digest import Prices
 from spendgate.errors import StateError
 from spendgate.money import NANOS_PER_DOLLAR
@@ -101,7 +102,7 @@ class PriceStore:
             async with client or httpx2.AsyncClient(timeout=20, follow_redirects=False) as http:
                 body, etag = await _get(http, self._url, headers)
         except httpx2.HTTPError as error:
-            raise StateError(f"prices could not be fetched from {self._url}: {type(error).__name__}") from error
+            raise StateError(f"prices could not be fetched from {self._url}: {unfetched(error)}") from error
         if body is None:
             self._keep(None, about.etag if about else None, now)
             return None

@@ -14,6 +14,7 @@ import httpx2
 
 from spendgate.config.policy_url import Way, system_tls
 from spendgate.config.reading import apart
+from spendgate.config.unfetched import unfetched
 from spendgate.enrolment.messages import ANSWER_BYTES_MAX, ANSWER_TYPE, ASKED_TYPE
 
 ANSWER_S, ALL_S = 60.0, 90.0
@@ -49,7 +50,7 @@ class Line:
         except TimeoutError:
             raise Unasked(f"{self.url} gave no whole answer in {ALL_S:.0f} s") from None
         except (httpx2.HTTPError, OSError) as fault:
-            raise Unasked(f"{self.url} cannot be asked: {_short(fault)}") from None
+            raise Unasked(f"{self.url} cannot be asked: {unfetched(fault)}") from None
 
     async def _asked(self, url: str, device: str, secret: str, body: bytes) -> bytes:
         proxy = httpx2.Proxy(self.way.proxy, auth=self.way.auth) if self.way.proxy else None
@@ -104,13 +105,3 @@ def _why(status: int, body: bytes) -> str:
     """The office's own words are shown only as far as they can be no more than words."""
     said = "".join(chr(each) for each in body[:_WHY_BYTES_MAX].partition(b"\n")[0] if 32 <= each < 127)
     return f"HTTP {status}" + (f": {said}" if said else "")
-
-
-def _short(fault: Exception) -> str:
-    """What happened, without what a peer wrote; of TLS, what the verifier says."""
-    seen: BaseException | None = fault
-    while seen is not None:
-        if isinstance(seen, ssl.SSLCertVerificationError):
-            return f"its certificate is not trusted ({seen.verify_message})"
-        seen = seen.__cause__ or seen.__context__
-    return type(fault).__name__

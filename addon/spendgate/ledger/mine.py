@@ -70,7 +70,9 @@ _TABLES: Final = (
      "SELECT * FROM coverage WHERE account = :account ORDER BY last_ms"),
 )  # fmt: skip
 
-TOLD: Final = tuple((table, what, until) for table, what, until, *_ in _TABLES)
+_OF_LETTERS: Final = ("letters", "digests of a week in which you are named, beside others: not their text", _KEEP)
+_OF_AUDIT: Final = ("audit", "audit lines about you; and that others name you, without their text", _GOOD)
+TOLD: Final = (*((table, what, until) for table, what, until, *_ in _TABLES), _OF_LETTERS, _OF_AUDIT)
 """Each table with what it is and for how long it is kept, for who is told before anything is."""
 
 
@@ -87,12 +89,10 @@ def kept(conn: sqlite3.Connection, whose: Whose) -> Iterator[Kept]:
         letters = _naming(_rows(conn, _LETTERS, {}), "text", whose)
         rows = tuple({name: value for name, value in row.items() if name != "text"} for row in letters)
         times = [row["at_ms"] for row in rows]
-        what = "digests of a week in which you are named, beside others: not their text"
-        yield Kept("letters", what, _KEEP, rows, min(times, default=None), max(times, default=None))
+        yield Kept(*_OF_LETTERS, rows, min(times, default=None), max(times, default=None))
         lines = tuple(_lines(conn, whose, values))
         times = [line["at_ms"] for line in lines]
-        what = "audit lines about you; and that others name you, without their text"
-        yield Kept("audit", what, _GOOD, lines, min(times, default=None), max(times, default=None))
+        yield Kept(*_OF_AUDIT, lines, min(times, default=None), max(times, default=None))
     finally:
         conn.execute("ROLLBACK")
 

@@ -48,6 +48,11 @@ def issued(system: System) -> str:
     return PLACES[system].at("device.pem")
 
 
+def state(rollout: Rollout, system: System) -> str | None:
+    """Where this system's gate keeps its certificates, as a word of sh; None where something of the company's starts it."""
+    return None if system is System.MACOS and rollout.macos_program is None else _state(system)
+
+
 def own_hosts(rollout: Rollout) -> str:
     """What lets certificates name the rollout's own hosts, which no policy may capture yet: words behind a command."""
     return "".join(f" --host {host}" for host in rollout.own_hosts)
@@ -62,8 +67,8 @@ def install(rollout: Rollout, system: System) -> str:
 
 def check(rollout: Rollout, system: System) -> str:
     """Lines of the check: whether the gate, where it is here, has the organization's last certificates, for days yet."""
-    if system is System.MACOS and rollout.macos_program is None:
-        return ""  # where its gate keeps them is not known
+    if state(rollout, system) is None:
+        return ""
     told = "no certificates: the gate has none of the organization"
     if enrols(rollout, system):
         told = "not enrolled: the gate has no certificates of the organization"

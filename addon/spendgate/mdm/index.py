@@ -8,8 +8,9 @@ from typing import Final
 from spendgate.inert_text import inert_code, inert_markdown
 from spendgate.mdm import index_certificates as certificates
 from spendgate.mdm.index_order import order
+from spendgate.mdm.index_stopping import stopping
 from spendgate.mdm.interface import Made
-from spendgate.mdm.rollout import FromUrl, Mode, Rollout, Stage
+from spendgate.mdm.rollout import FromUrl, Rollout, Stage
 
 NAME: Final = "README.md"
 _LOGIN: Final = "/etc/credstore/SPENDGATE_UPSTREAM_AUTH"
@@ -29,7 +30,7 @@ def index(rollout: Rollout, others: Iterable[Made]) -> Made:
         _THE_GATE,
         order(rollout, names),
         _MANAGERS,
-        _stop(rollout),
+        stopping(rollout),
         _tools(rollout),
         _NOT_RUN,
         _files(names),
@@ -75,9 +76,10 @@ def _upstream(rollout: Rollout) -> str:
     """The way out, where there is one; its password is in no file of this material."""
     if not rollout.upstream:
         return ""
+    mac = "on Macs the daemon goes through it, without a login; " if rollout.macos_program is not None else ""
     return (
         f"| way out | through `{rollout.upstream}`; where it wants a login, Linux reads `USER:PASSWORD` from"
-        f" `{_LOGIN}`, root's, 0600, which your MDM puts down; elsewhere the gate is started with"
+        f" `{_LOGIN}`, root's, 0600, which your MDM puts down; {mac}elsewhere the gate is started with"
         f" `--mode upstream:{rollout.upstream}` |\n"
     )
 
@@ -117,47 +119,6 @@ system |
 Fleet knows a script by its file's name, so `fleet/` has each by one of its own; what `doctor` found on Linux: \
 `fleet/agent-options.yml` | its policies |
 | Ansible | - | `ansible/install.yml`, `ansible/remove.yml` | in the play |
-"""
-
-
-def _stop(rollout: Rollout) -> str:
-    if rollout.mode is Mode.TRANSPARENT:
-        capture = (
-            "macOS: withdraw `3-transparent-proxy`, then `2-system-extension`, which deactivates the extension. Linux:"
-            " `spendgate service stop`, until the machine's next start, which captures again; for good"
-            " `spendgate service uninstall --keep-ledger`. Windows: `spendgate service stop`, likewise"
-        )
-    else:
-        capture = (
-            "withdraw the PAC file (or serve one that says DIRECT), then run `remove.sh` or `uninstall.ps1`, which takes the"
-            " variables away: where a variable names the gate and nothing answers, calls fail"
-        )
-    return f"""\
-## Kill switch
-
-From the mildest to the last, each enough by itself for what it says; the first needs no MDM.
-
-| what | how | what then |
-| --- | --- | --- |
-| refuse nobody (canary, enforce) | sign a policy with `mode: observe` and a higher `revision` | calls are counted still |
-| see nothing (every stage) | {capture} | calls go their direct way |
-| trust nothing | the order of removal, to its end | as before |
-
-## Removal
-
-Capture first, trust last, or tools meet a certificate that they do not know:
-
-1. Capture, as in the second line above.
-2. `macos/remove.sh`, `linux/remove.sh`, `uninstall.ps1`. Where it was enrolled, `remove.sh` takes its certificates, and \
-at the office `spendgate ca org revoke --device NAME` ends renewals. Restart: programs that still run keep variables that name \
-files which are gone.
-3. The gate and its state directory; the ledger is in it. Linux: `spendgate service uninstall`, then \
-`apt purge spendgate`. macOS: `sh /opt/spendgate/uninstall.sh`, where its package was installed.
-   What you put down by hand, no script takes: `/etc/codex/managed_config.toml`, people's `settings.json`, the \
-configuration in `/etc/osquery/osquery.conf.d` and the entry of cron
-   that runs `doctor --osquery`, Fleet's `agent_options`, `/etc/credstore/SPENDGATE_UPSTREAM_AUTH`.
-4. The profiles that are left, `root` last. Where Intune pushed the root: its profile. `verify.sh` then names all \
-files as missing.
 """
 
 

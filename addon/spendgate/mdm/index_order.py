@@ -48,8 +48,20 @@ the gate. `install.ps1`
 puts the root into `Cert:\\LocalMachine\\Root` where it is not there yet; tell your SOC, whose rules name that (T1553.004).
 
 **On every machine its certificates come before capture**: until they are installed the gate signs with a CA of its own \
-machine, which nothing here trusts: a call by a
-proxy variable fails, and transparent capture on Linux leads none to it once `root.pem` is there. {certificates.step(rollout)}"""
+machine, which nothing here trusts{_until(rollout)}. {certificates.step(rollout)}"""
+
+
+def _until(rollout: Rollout) -> str:
+    """What that means for programs."""
+    if rollout.mode is Mode.TRANSPARENT:
+        return ": a call by a\nproxy variable fails, and transparent capture on Linux leads none to it once `root.pem` is there"
+    mac = " and macOS" if rollout.macos_program is not None else ""
+    elsewhere = "" if mac else " On macOS install the gate and its certificates before `macos/install.sh`."
+    return (
+        f". So `install.sh` on Linux{mac}\nputs down what leads to the gate (variables, tools' settings) when they are there, and"
+        f" says so until then: run it again.{elsewhere} On Windows\n`install.ps1` sets its variables at once, and programs that"
+        " go by them have no network until gate and certificates are there: let all three come together, out of hours"
+    )
 
 
 def _linux_order(rollout: Rollout) -> str:
@@ -63,6 +75,8 @@ def _linux_order(rollout: Rollout) -> str:
     else:
         steps.append(f"the gate: {_on_linux(rollout, f' --port {rollout.port}')}")
     steps.append("its certificates, as below; `spendgate ca show --state /var/lib/spendgate` tells their end")
+    if rollout.mode is Mode.PROXY:
+        steps.append("`linux/install.sh` again, which leads programs to the gate from now on: its daily run does")
     if rollout.mode is Mode.TRANSPARENT:
         steps.append(f"capture: {_on_linux(rollout, ' --mode transparent')}")
     numbered = "".join(f"{number}. {step}.\n" for number, step in enumerate(steps, 1))

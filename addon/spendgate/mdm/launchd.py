@@ -42,12 +42,13 @@ def place(named: str) -> str:
 def job(rollout: Rollout) -> bytes:
     """The rollout's job."""
     policy = PLACES[System.MACOS].at(rollout.policy.name) if isinstance(rollout.policy, FromFile) else None
-    return plist(label(rollout), [rollout.macos_program or ""], rollout.port, policy)
+    return plist(label(rollout), [rollout.macos_program or ""], rollout.port, policy, rollout.upstream)
 
 
-def plist(named: str, program: Sequence[str], port: int, policy: str | None) -> bytes:
-    """A job. The gate is started as its account and never was root."""
-    chosen = ["--policy", policy] if policy else []
+def plist(named: str, program: Sequence[str], port: int, policy: str | None, upstream: str | None = None) -> bytes:
+    """A job. The gate is started as its account and never was root. `upstream`: an address without a login, since all read it."""
+    way = ["--mode", f"upstream:{upstream}"] if upstream else []
+    chosen = [*way, *(["--policy", policy] if policy else [])]
     limits = {"Core": 0, "NumberOfFiles": _OPEN_FILES}  # memory of a gate holds keys: none of it goes to a core file
     return plistlib.dumps(
         {

@@ -96,9 +96,10 @@ def _page(rollout: Rollout) -> str:
             f"<p>{_how_long(rollout)}</p>",
             _tables(),
             "<h2>See it yourself</h2>",
-            "<p><code>spendgate me</code> shows everything that is kept about you, and who else is told what."
+            "<p>On Linux <code>spendgate me</code> shows everything that is kept about you, and who else is told what."
             " <code>spendgate status</code> shows your budgets, and what is not seen. You see your own rows; your colleagues do"
-            " not.</p>",
+            " not. On macOS and Windows the gate answers administrators alone: ask whom is named below for what it keeps about"
+            " you.</p>",
             f'<h2>Whom to ask</h2><p>{name}: <a href="{link}">{escape(address)}</a></p>',
         )
     )

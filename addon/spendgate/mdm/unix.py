@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import shlex
 from base64 import encodebytes
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from hashlib import sha256
 from typing import Final
 
 from spendgate.mdm import enrolling, launchd, osquery
+from spendgate.mdm.filling import filled
 from spendgate.mdm.interface import Made
 from spendgate.mdm.placed import Placed, agent_label, agent_path, placed
 from spendgate.mdm.places import PLACES, System
-from spendgate.mdm.rollout import Rollout
+from spendgate.mdm.rollout import Mode, Rollout
 from spendgate.mdm.variables import variables
 
 _END: Final = "END_OF_SPENDGATE"
@@ -89,19 +90,36 @@ def _trusted(rollout: Rollout, system: System) -> str:
 
 
 def _install(rollout: Rollout, system: System, every: tuple[Placed, ...]) -> bytes:
-    """Trust and its bundle come before the variables that name them: where they fail, no log-in loses its other hosts."""
+    """Trust and its bundle come before the variables that name them: where they fail, no log-in loses its other hosts.
+
+    Variables that lead to the gate come last of all, and only where it has certificates that clients trust: a program with a
+    variable that leads nowhere has no network at all, and an MDM brings scripts and packages in any order.
+    """
     files, last = ("".join(_heredoc(each) for each in every if each.last is is_last) for is_last in (False, True))
     head = _head(rollout, system, "Puts everything in place. May be run again: it mends what was changed.")
     daemon = system is System.MACOS and rollout.macos_program is not None
     first, started = (launchd.before(rollout), launchd.install(rollout)) if daemon else ("", "")
-    trusts = _MACOS_TRUSTS if system is System.MACOS else _LINUX_TRUSTS
-    after = _macos_after(rollout) if system is System.MACOS else _linux_after(rollout)
-    return (
-        f'{head}{_PUT}{trusts}{first}{files}if [ -z "$to" ]; then trusts; fi\n{last}[ -z "$to" ] || exit 0\n'
-        f"{after}{started}{enrolling.install(rollout, system)}"
-    ).encode()
+    trusts, after, used = _LINUX_TRUSTS, _linux_after(rollout), ""
+    if system is System.MACOS:
+        trusts, after, used = _MACOS_TRUSTS, "", _macos_after(rollout)
+    got = f"{after}{started}{enrolling.install(rollout, system)}"
+    begun = f'{head}{_PUT}{trusts}{first}{files}if [ -z "$to" ]; then trusts; fi\n'
+    if rollout.mode is Mode.PROXY and (state := enrolling.state(rollout, system)) is not None:
+        words = {"LAST": last, "USED": used, "GOT": got, "STATE": state}
+        return f"{begun}{filled(_LED, words)}".encode()
+    return f'{begun}{last}[ -z "$to" ] || exit 0\n{used}{got}'.encode()
 
 
+_LED: Final = """\
+leads() { # Programs use the gate from now on.
+@LAST@[ -z "$to" ] || exit 0
+@USED@}
+[ -z "$to" ] || leads
+@GOT@if [ -e @STATE@/private/leaves.pem ]; then leads
+else
+    echo 'nothing leads to the gate yet: run this again when it has the certificates of the organization' >&2
+fi
+"""
 _MACOS_TRUSTS: Final = """\
 trusts() { # For programs that read a bundle instead of the keychain: what the system trusts, and the root.
     bundle=$(mktemp)
@@ -162,9 +180,8 @@ fi
 
 
 def _remove(rollout: Rollout, system: System, every: tuple[Placed, ...]) -> bytes:
-    paths = [each.path for each in every]
+    paths = [each.path for each in every if not each.last]
     text = _head(rollout, system, "Takes everything away, variables first. May be run again. Restart afterwards.")
-    text += enrolling.remove(rollout, system)
     paths += enrolling.paths(rollout, system)
     if system is System.MACOS:
         names = " ".join(sorted(variables(rollout, system)))
@@ -176,12 +193,14 @@ if [ -z "$to" ]; then
     fi
 fi
 """
-        if rollout.macos_program is not None:
-            text += launchd.remove(rollout)
         paths.append("/etc/spendgate/bundle.pem")
     else:
         paths += ["/etc/spendgate/bundle.pem", ISSUED, _DEBIAN, _REDHAT, osquery.FILE]
-    text += "".join(f'rm -f "$to"{shlex.quote(path)}\n' for path in paths)
+    text += _gone(each.path for each in every if each.last)
+    text += enrolling.remove(rollout, system)
+    if system is System.MACOS and rollout.macos_program is not None:
+        text += launchd.remove(rollout)
+    text += _gone(paths)
     drop_ins = PLACES[system].claude_code.rpartition("/")[0]
     folders = [drop_ins, drop_ins.rpartition("/")[0], PLACES[system].folder]
     if system is System.LINUX:
@@ -198,6 +217,10 @@ if command -v update-ca-certificates > /dev/null; then
 elif command -v update-ca-trust > /dev/null; then update-ca-trust extract; fi
 """
     return text.encode()
+
+
+def _gone(paths: Iterable[str]) -> str:
+    return "".join(f'rm -f "$to"{shlex.quote(path)}\n' for path in paths)
 
 
 def _head(rollout: Rollout, system: System, about: str) -> str:
