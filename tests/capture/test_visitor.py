@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from concurrent.futures import Executor, Future
+import threading
+from concurrent.futures import Future
 from dataclasses import replace
-from typing import Any
 
 import pytest
 from mitmproxy import connection
 
 from spendgate.attribution import Evidence, Peer
-from spendgate.capture import visitor
-from spendgate.capture.visitor import Visitor
+from spendgate.capture import turns, visitor
+from spendgate.capture.turns import Look, Turns
+from spendgate.capture.visitor import TOO_MANY, Visitor
 from spendgate.identity.interface import Endpoints
 
 ACCOUNT = Peer(uid=0, account="root", evidence=Evidence.SOCKET_OWNER)
@@ -29,17 +30,17 @@ class Kernel:
         raise AssertionError("asked beside the loop only")
 
 
-class Beside(Executor):
+class Beside:
     """Work that ends when the test says so."""
 
     def __init__(self) -> None:
-        self.work: Future[Any] = Future()
+        self.work: Future[Peer] = Future()
 
-    def submit(self, *_: object, **__: object) -> Future[Any]:
+    def submit(self, _uid: int | None, _look: Look) -> Future[Peer]:
         return self.work
 
 
-def met(beside: Executor, kernel: Kernel | None = None) -> Visitor:
+def met(beside: turns.Beside, kernel: Kernel | None = None) -> Visitor:
     """A client that has just connected."""
     client = connection.Client(peername=("127.0.0.1", 50_000), sockname=("127.0.0.1", 8_443), timestamp_start=0.0)
     return Visitor(client, kernel or Kernel(), beside)
@@ -77,9 +78,50 @@ async def test_who_is_known_at_once_is_not_looked_for() -> None:
         def owner(self, ends: Endpoints) -> Peer:
             return replace(CALLER, pid=7)
 
-    class Idle(Executor):
-        def submit(self, *_: object, **__: object) -> Future[Any]:
+    class Idle:
+        def submit(self, _uid: int | None, _look: Look) -> Future[Peer]:
             raise AssertionError("asked beside the loop")
 
     found = met(Idle(), Knowing())
     assert (await found.known(), found.looking) == (replace(CALLER, pid=7), False)
+
+
+async def test_an_account_with_many_connections_keeps_no_other_waiting() -> None:
+    """Accounts take turns, and of one account no more wait than are found in time: its next call is its account's alone."""
+    beside, done, asked = Turns(), threading.Event(), list[str]()
+
+    def look(name: str) -> Peer:
+        asked.append(name)
+        done.wait()
+        return CALLER
+
+    try:
+        busy = [beside.submit(1, lambda: look("busy")) for _ in range(turns._AT_ONCE)]
+        while len(asked) < turns._AT_ONCE:
+            await asyncio.sleep(0.001)
+        many = [beside.submit(1, lambda: look("one")) for _ in range(turns.WAITING_MAX + 1)]
+        other = beside.submit(2, lambda: look("other"))
+        done.set()
+        assert other is not None
+        await asyncio.wrap_future(other)
+        place = asked.index("other")
+        for each in (*busy, *many[:-1]):
+            assert each is not None
+            await asyncio.wrap_future(each)
+    finally:
+        done.set()
+        beside.shutdown()
+
+    assert many[-1] is None
+    assert place <= 2 * turns._AT_ONCE, asked
+
+
+async def test_who_waits_behind_too_many_of_its_own_is_its_account() -> None:
+    """At once, with the reason."""
+
+    class Full:
+        def submit(self, _uid: int | None, _look: Look) -> None:
+            return None
+
+    found = met(Full())
+    assert (found.peer, found.looking) == (replace(ACCOUNT, why_unknown=TOO_MANY), False)

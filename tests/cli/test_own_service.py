@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from cli.kit import app
 from spendgate.cli import own_service
+from spendgate.cli.account import own_account
 from spendgate.cli.own_service import named, said_to_listen, told
 from spendgate.errors import PortTaken, StateError
 
@@ -25,6 +26,31 @@ def test_ports_are_those_of_addresses_alone() -> None:
     assert said_to_listen("spendgate 0.1.0:rc1 starts") == frozenset()
     assert named(("spendgate", "run", "--port", "8080", "--policy", "/8081")) == {8080}
     assert named(("run", "--port")) == named(("run", "--port", "x")) == frozenset()
+
+
+@pytest.fixture(autouse=True)
+def _nobody_else(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    """Whatever listens on the machine of the tests."""
+    if "holder" not in request.fixturenames:
+        monkeypatch.setattr(own_service, "_holder", lambda _: "")
+
+
+@pytest.fixture(name="holder")
+def _holder() -> None:
+    """The system is asked."""
+
+
+@pytest.mark.skipif(not Path("/proc/self/net/tcp").exists(), reason="Linux tells whose a listener is")
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+def test_who_listens_there_is_said(monkeypatch: pytest.MonkeyPatch, holder: None, address: str) -> None:
+    """An account that takes the gate's port before the gate does keeps it from capturing for anybody."""
+    monkeypatch.setattr(own_service, "_listening", frozenset)
+    with socket.create_server((address, 0), family=socket.AF_INET6 if ":" in address else socket.AF_INET) as other:
+        port = other.getsockname()[1]
+        assert str(told(PortTaken(port, "in use", "choose another"))) == (
+            f"in use: the account {own_account()} listens there; choose another"
+        )
+    assert str(told(PortTaken(port, "in use", "choose another"))) == "in use; choose another"
 
 
 def of_systemd(state: str) -> dict[str, str]:

@@ -181,7 +181,7 @@ def test_it_is_taken_away(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, keep:
     (tmp_path / "state/ledger.db").touch()
     assert service("uninstall", *(["--keep-ledger"] if keep else [])).exit_code == 0
     ended, unmade = ran
-    assert ended.endswith(f"launchctl bootout system/{LABEL} 2> /dev/null || true\n")
+    assert f"\nlaunchctl bootout system/{LABEL} 2> /dev/null || true\n" in ended
     assert "dscl . -delete" in unmade
     assert str(service_macos.JOB) in unmade
     assert (tmp_path / "state/ledger.db").exists() is keep

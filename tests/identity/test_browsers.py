@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from spendgate.attribution import BROWSER, NAMED_BROWSER
+from spendgate.identity import browsers
 from spendgate.identity.browsers import browser_of, is_browser
 
 
@@ -68,9 +71,16 @@ def test_programs_that_are_none(program: str) -> None:
     assert browser_of(program, "/bin/sh") is None
 
 
-def test_only_roots_file_makes_a_browser_of_it(tmp_path: Path) -> None:
-    """What another may write can be anything, and so can what may not be seen."""
-    assert browser_of("/opt/google/chrome/chrome", os.path.realpath("/bin/sh")) == BROWSER
+def test_only_roots_file_makes_a_browser_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What another may write can be anything, and so can what may not be seen, or bears that name in a mount namespace alone."""
+    shell = os.path.realpath("/bin/sh")
+    assert browser_of("/opt/google/chrome/chrome", shell) == NAMED_BROWSER
+    with monkeypatch.context() as named_so:
+        named_so.setattr(browsers, "_BROWSER", re.compile(".*"))
+        assert browser_of(shell, shell) == BROWSER
+        updated = SimpleNamespace(st_uid=0, st_mode=0o755, st_nlink=0)
+        named_so.setattr(browsers, "_stat", {"/proc/7/exe": updated}.get)
+        assert browser_of(f"{shell} (deleted)", "/proc/7/exe") == BROWSER
     for others in (0o775, 0o757):
         own = tmp_path / "chrome"
         own.write_bytes(b"")

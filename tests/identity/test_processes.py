@@ -7,7 +7,6 @@ import platform
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,7 +25,7 @@ def test_a_socket_is_found_in_its_process_and_then_without_a_scan(monkeypatch: p
     """The first socket of a process costs a scan; its others, seen by that scan, cost none."""
     scanned: list[int] = []
     real = processes._sockets
-    monkeypatch.setattr(processes, "_sockets", lambda pid: scanned.append(pid) or real(pid))
+    monkeypatch.setattr(processes, "_sockets", lambda pid, enough: scanned.append(pid) or real(pid, enough))
     finder = Finder()
     with socket.socket() as one, socket.socket() as two:
         inodes = [os.fstat(each.fileno()).st_ino for each in (one, two)]
@@ -45,10 +44,7 @@ def test_a_process_that_had_a_socket_is_asked_first(monkeypatch: pytest.MonkeyPa
     with socket.socket() as one:
         finder.pid(os.fstat(one.fileno()).st_ino, os.getuid(), 1)
 
-    def scan(_uid: int) -> Iterator[int]:
-        yield pytest.fail("all processes were scanned")
-
-    monkeypatch.setattr(processes, "_candidates", scan)
+    monkeypatch.setattr(processes, "_candidates", lambda _uid: ([], []))  # none to be scanned
     with socket.socket() as two:
         assert finder.pid(os.fstat(two.fileno()).st_ino, os.getuid(), 1) == os.getpid()
 
@@ -62,7 +58,7 @@ def test_a_socket_where_the_last_one_was_is_at_hand(monkeypatch: pytest.MonkeyPa
         assert finder.at_hand(inode, uid, 1) is None
         finder.pid(inode, uid, 1)
 
-    monkeypatch.setattr(processes, "_sockets", lambda _pid: pytest.fail("a process's files were read"))
+    monkeypatch.setattr(processes, "_sockets", lambda *_: pytest.fail("a process's files were read"))
     with socket.socket() as two, socket.socket() as elsewhere:
         assert two.fileno() == place
         inode = os.fstat(two.fileno()).st_ino
@@ -70,6 +66,30 @@ def test_a_socket_where_the_last_one_was_is_at_hand(monkeypatch: pytest.MonkeyPa
         found.append(finder.at_hand(os.fstat(elsewhere.fileno()).st_ino, uid, 1))
     assert found == [os.getpid(), None, None]
     assert finder.at_hand(inode, uid, 1) is None, "it is closed"
+
+
+@linux
+def test_an_account_whose_files_take_too_long_is_put_aside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It keeps nobody else waiting: its search ends in time, in the middle of a process, and there is no next one for a while."""
+    now, read = [0.0], list[int]()
+
+    def points(_path: str) -> str:
+        now[0] += processes.SEARCH_S / processes._FILES_AT_ONCE
+        return "/dev/null"
+
+    finder, files = Finder(lambda: now[0]), [os.dup(0) for _ in range(2 * processes._FILES_AT_ONCE)]
+    monkeypatch.setattr(processes, "_points", points)
+    monkeypatch.setattr(processes, "_candidates", lambda uid: read.append(uid) or ([os.getpid()], [1]))
+    try:
+        found = [finder.pid(7, uid, None) for uid in (1001, 1001, 1002)]
+        took = now[0]
+        now[0] += processes.ASIDE_S
+        finder.pid(7, 1001, None)
+    finally:
+        for file in files:
+            os.close(file)
+    assert (found, read) == ([None] * 3, [1001, 1002, 1001])
+    assert took == pytest.approx(2 * processes.SEARCH_S)
 
 
 @linux
@@ -108,6 +128,14 @@ def test_this_process_is_described() -> None:
     assert found.path
     assert found.started_ms > 1_500_000_000_000
     assert os.getuid() in found.ancestors or found.ancestors
+
+
+def test_no_more_ancestors_are_climbed_than_a_person_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shells in shells in shells: each costs time of whoever answers for all accounts."""
+    monkeypatch.setattr(processes, "_ANCESTORS_MAX", 1)
+    found = describe(os.getpid())
+    assert found is not None
+    assert len(found.ancestors) == 1
 
 
 def test_a_process_that_has_gone_is_not_described() -> None:

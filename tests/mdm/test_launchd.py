@@ -59,11 +59,15 @@ class Mac:
         self._bin, self.log = folder / "bin", folder / "log"
         self._bin.mkdir()
         for name, body in STAND_INS.items():
-            (self._bin / name).write_text(f"#!/bin/sh\n{body}\n")
-            (self._bin / name).chmod(0o755)
+            self.stands_in(name, body)
         program = self.root / PROGRAM[1:]
         program.parent.mkdir(parents=True)
         program.touch(0o755)
+
+    def stands_in(self, name: str, body: str) -> None:
+        """For a program of macOS."""
+        (self._bin / name).write_text(f"#!/bin/sh\n{body}\n")
+        (self._bin / name).chmod(0o755)
 
     def run(self, script: Path) -> subprocess.CompletedProcess[str]:
         """A script, every absolute place in it below the folder; the log begins anew."""
@@ -86,6 +90,29 @@ def test_the_job_is_one_that_launchd_knows(out: Path, tmp_path: Path) -> None:
     assert (job["Label"], job["UserName"], job["Umask"]) == ("com.acme.spendgate.gate", "_spendgate", 0o077)
     assert job["HardResourceLimits"].keys() == {"Core", "NumberOfFiles"}
     assert stat.S_IMODE(file.stat().st_mode) == 0o644
+
+
+def test_what_still_ends_is_waited_for(out: Path, tmp_path: Path) -> None:
+    """`bootout` comes back while the gate settles what ran: its folder and its account are its own until then. Not for ever."""
+    mac = Mac(tmp_path)
+    assert mac.run(out / "install.sh").returncode == 0
+    mac.stands_in("sleep", 'echo "sleep $*" >> "$LOG"')
+    mac.stands_in(
+        "launchctl",
+        """
+        case "$1 $2" in
+        "bootout system/"*) echo "$1 $2" >> "$LOG" ;;
+        "print system/"*) [ "$(grep -c sleep "$LOG")" -lt 2 ] ;;
+        esac""",
+    )
+    done = mac.run(out / "remove.sh")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    said = [line.split()[0] for line in mac.log.read_text().splitlines()]
+    assert said == ["bootout", "sleep", "sleep", "chown", "dscl", "dscl"]
+    mac.stands_in("launchctl", "true")
+    assert mac.run(out / "remove.sh").returncode == 0
+    assert mac.log.read_text().count("sleep") == 35
 
 
 def test_a_daily_run_cuts_nobody_and_a_change_starts_anew(out: Path, tmp_path: Path) -> None:

@@ -109,6 +109,18 @@ def test_a_flush_lets_go_what_was_refused() -> None:
     assert acting.renewed(at(30)) == Lapse(at(11).wall_ms, at(30).wall_ms, Why.GATE_GONE, None)
 
 
+def test_what_a_gate_that_ends_has_told_is_not_told_again() -> None:
+    """The next gate hears of what came after that; of no lapse nothing can have been told."""
+    acting = Acting(TIMEOUT_MS)
+    acting.renewed(at(10))
+    acting.told(at(11))
+    acting.ended(at(20), Why.UNABLE)
+    acting.told(at(30))
+    acting.ended(at(31), Why.GATE_GONE)
+
+    assert acting.renewed(at(40)) == Lapse(at(30).wall_ms, at(40).wall_ms, Why.GATE_GONE, held=False)
+
+
 def test_a_clock_that_is_set_back_makes_none_that_ends_before_it_begins() -> None:
     """Its length by the wall clock is then nothing."""
     acting = Acting(TIMEOUT_MS)

@@ -18,7 +18,7 @@ from redirect.test_gate_side import ENDS, FOUND, PEER
 from spendgate.errors import StateError
 from spendgate.redirect import messages
 from spendgate.redirect.door import Door, check_place, connected
-from spendgate.redirect.gate_side import NO_ANSWER, Served
+from spendgate.redirect.gate_side import NO_ANSWER, GateSide, Served, Side
 from spendgate.redirect.lapses import Lapse, Why
 from spendgate.redirect.pulse import Pulse
 from spendgate.redirect.ruleset import Rules
@@ -139,6 +139,37 @@ async def test_a_gate_ends_when_nothing_is_led_to_it_any_more(tmp_path: Path) ->
     heard.close()
     await ending
     assert told == []
+
+
+@pytest.mark.parametrize("of_root", [False, True])
+async def test_a_gate_that_ends_while_it_cannot_serve_tells_since_when(tmp_path: Path, of_root: bool) -> None:
+    """At a shutdown what redirects ends with it, and the one of root's always does. Told so, it does not tell it again."""
+    loop, told = asyncio.get_running_loop(), list[Lapse]()
+    served = Served(lambda: False, told.append)
+    side: Side
+    heard, gate = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    if of_root:
+        heard.setblocking(False)
+        side = GateSide(gate, gate, 3000)
+        side.attend(loop, served)
+    else:
+        heard.close()
+        side = ServiceSide(tmp_path / "rules", tmp_path / "questions")
+        side.attend(loop, served)
+        with closing(Door(tmp_path / "rules", os.getuid())) as door:
+            heard = await _taken(door)
+        await loop.sock_recv(heard, messages.PACKET_BYTES_MAX)
+    await loop.sock_sendall(heard, messages.PULSE)
+    assert await loop.sock_recv(heard, 100) == messages.UNABLE
+    await asyncio.sleep(0.01)
+    ending = loop.create_task(side.ends())
+
+    said = [await loop.sock_recv(heard, messages.PACKET_BYTES_MAX) for _ in range(2 if of_root else 3)]
+    heard.close()
+    await ending
+    gate.close()
+    assert said == [*([] if of_root else [messages.TOLD]), messages.pack_held(frozenset()), b""]
+    assert [each.why for each in told] == [Why.UNABLE]
 
 
 async def test_a_loop_that_hangs_answers_nothing(tmp_path: Path) -> None:

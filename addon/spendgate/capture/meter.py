@@ -16,7 +16,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from mitmproxy import connection, http
@@ -37,6 +36,7 @@ from spendgate.capture.passage import Passage
 from spendgate.capture.scope import folded
 from spendgate.capture.socket_calls import SocketCalls
 from spendgate.capture.tally import Tally
+from spendgate.capture.turns import Turns
 from spendgate.capture.visitor import Visitor
 from spendgate.gate.interface import GatePort
 from spendgate.identity.interface import Lookup
@@ -74,7 +74,7 @@ class Meter:
         self._deciding = Deciding(gate, self._clock, attribute, self._sockets)
         self.visited = False
         """Whether any connection has come."""
-        self._executor = ThreadPoolExecutor(max_workers=2, thread_name_prefix="spendgate-identity")
+        self._turns = Turns()
 
     def policy_changed(self, registry: asked.Registry) -> None:
         """Another policy is in force: its providers hold for the next request, and no refusal is repeated from memory.
@@ -119,7 +119,7 @@ class Meter:
     def client_connected(self, client: connection.Client) -> None:
         if not client.error:  # else it is turned away, and asks for nothing
             self.visited = True
-            self._visitors[client.id] = Visitor(client, self._lookup, self._executor)
+            self._visitors[client.id] = Visitor(client, self._lookup, self._turns)
 
     def client_disconnected(self, client: connection.Client) -> None:
         visitor = self._visitors.pop(client.id, None)
@@ -130,7 +130,7 @@ class Meter:
         """The gate stops: what still runs ends here, at what is known of it."""
         for visitor in self._visitors.values():
             visitor.leave("gate")
-        self._executor.shutdown(wait=False, cancel_futures=True)
+        self._turns.shutdown()
 
     # requests
 
@@ -199,7 +199,7 @@ class Meter:
         call = Call(self._gate, self._clock, head.host, route, self._machine)
         visitor = self._visitors.get(flow.client_conn.id)
         if visitor is None:
-            visitor = self._visitors[flow.client_conn.id] = Visitor(flow.client_conn, self._lookup, self._executor)
+            visitor = self._visitors[flow.client_conn.id] = Visitor(flow.client_conn, self._lookup, self._turns)
         return Passage(call, head, dialect, visitor, fault)
 
     def _claims(self, passage: Passage) -> None:

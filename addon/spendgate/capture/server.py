@@ -217,7 +217,7 @@ def _not_listening(instance: ServerInstance[mode_specs.ProxyMode]) -> StateError
 
 
 def _unbound(mode: mode_specs.ProxyMode, host: str, port: int | None, fault: OSError) -> StateError:
-    own = mode.custom_listen_port is not None
+    own = mode.custom_listen_port is not None and mode.type_name != "transparent"  # whose ports the rules name
     another = (
         f"choose another with --mode {mode.full_spec.rpartition('@')[0]}@PORT" if own else "choose another with --port"
     )

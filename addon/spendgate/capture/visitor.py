@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from concurrent.futures import Executor
-from typing import Protocol
+from dataclasses import replace
+from functools import partial
+from typing import Final, Protocol
 
 from mitmproxy import connection
 
 from spendgate.attribution import NOBODY, Evidence, Peer
 from spendgate.capture.ends import ends_of
 from spendgate.capture.flow import MeteredFlow
+from spendgate.capture.turns import Beside
 from spendgate.identity.interface import Lookup
 
 PROCESS_WAIT_S = 2.0
 """The longest that a first call waits for its process to be found, which takes milliseconds unless the machine is busy. Without
 it the account alone is known, and what runs through `sudo` would count for root and not for whoever called it."""
+TOO_MANY: Final = "too many connections of the account wait for their processes"
 
 
 class Unfinished(Protocol):
@@ -29,7 +32,7 @@ class Unfinished(Protocol):
 class Visitor:
     """One client connection: its peer, and the exchanges on it that have not ended."""
 
-    def __init__(self, client: connection.Client, lookup: Lookup, executor: Executor) -> None:
+    def __init__(self, client: connection.Client, lookup: Lookup, beside: Beside) -> None:
         self.open: dict[str, Unfinished] = {}
         self.socket: MeteredFlow | None = None
         """The WebSocket that it has become."""
@@ -38,8 +41,11 @@ class Visitor:
         ends = ends_of(client)
         self._peer = lookup.owner(ends)
         if self._peer.evidence is not Evidence.NONE and self._peer.pid is None:
-            loop = asyncio.get_running_loop()
-            self._finding = loop.run_in_executor(executor, lookup.process, self._peer, ends)
+            found = beside.submit(self._peer.uid, partial(lookup.process, self._peer, ends))
+            if found is None:
+                self._peer = replace(self._peer, why_unknown=TOO_MANY)
+                return
+            self._finding = asyncio.wrap_future(found)
             self._finding.add_done_callback(self._found)
 
     @property

@@ -1,6 +1,6 @@
-"""Whether the installed service is what listens at a port: for a second gate, which cannot have the same one.
+"""Who listens at a port that a gate wants: the installed service, for a second gate, or on Linux some account.
 
-By what the service manager tells every account: no rights are needed, and none of the gate's own files.
+By what the service manager and the kernel tell every account: no rights are needed, and none of the gate's own files.
 """
 
 from __future__ import annotations
@@ -10,16 +10,24 @@ import plistlib
 import re
 from collections.abc import Sequence
 from itertools import pairwise
+from pathlib import Path
+from typing import Final
 
+from spendgate.cli.account import name_of
+from spendgate.cli.output import inert
 from spendgate.cli.service_shown import UP
 from spendgate.errors import PortTaken, StateError
 
 _AT = re.compile(r":(\d+)(?= |$)")
+_LISTENS: Final = "0A"
+"""TCP_LISTEN in /proc/net/tcp (proc_net_tcp.rst), whose columns are the local address, the state and, eighth, the uid."""
 
 
 def told(taken: PortTaken) -> StateError:
-    """The fault, with whose port it is where it is the service's."""
+    """The fault, with whose port it is, as far as is known."""
     if taken.port not in _listening():
+        if account := _holder(taken.port):
+            return StateError(f"{taken.why}: the account {inert(account)} listens there; {taken.instead}")
         return taken
     asks = "spendgate status" if platform.system() == "Linux" else "spendgate service status"
     return StateError(f"{taken.why}: the installed service runs on it already (`{asks}` shows it); {taken.instead}")
@@ -34,6 +42,21 @@ def named(words: Sequence[str]) -> frozenset[int]:
     """The port that a service's command line names. Pure."""
     after = [each for option, each in pairwise(words) if option == "--port"]
     return frozenset(int(each) for each in after if each.isdecimal())
+
+
+def _holder(port: int) -> str:
+    """The account that listens there; empty where the system does not tell. Any may take a port that a gate does not have yet."""
+    if platform.system() != "Linux":
+        return ""
+    for table in ("tcp", "tcp6"):
+        try:
+            lines = Path("/proc/self/net", table).read_text(encoding="ascii").splitlines()[1:]
+        except OSError:
+            continue
+        for fields in map(str.split, lines):
+            if fields[3] == _LISTENS and int(fields[1].rpartition(":")[2], 16) == port:
+                return name_of(int(fields[7]))
+    return ""
 
 
 def _listening() -> frozenset[int]:

@@ -38,13 +38,26 @@ def is_browser(program: str) -> bool:
 def browser_of(program: str, file: str | None) -> str | None:
     """`BROWSER`, `NAMED_BROWSER`, or None. `file` is where the program can be looked at; None: it may not be seen.
 
-    Only a file of root's that nobody else may write is what an administrator installed. Never raises.
+    Only a file of root's that nobody else may write, under its own name, is what an administrator installed. Never raises.
     """
     if not is_browser(program):
         return None
-    try:
-        found = os.stat(file) if file else None  # noqa: PTH116  the link below /proc leads into its own mount namespace
-    except OSError:
-        found = None
+    found = _stat(file) if file else None
     installed = found is not None and found.st_uid == 0 and not found.st_mode & _OTHERS_WRITE
-    return BROWSER if installed else NAMED_BROWSER
+    return BROWSER if found is not None and installed and _bears(program, found) else NAMED_BROWSER
+
+
+def _bears(name: str, found: os.stat_result) -> bool:
+    """Whether the file lies at this path for us, too, or nowhere any more, as after an update of a browser that runs.
+
+    In a mount namespace of his own anybody gives any file of root's any name (mount_namespaces(7)).
+    """
+    here = _stat(name)
+    return not found.st_nlink or (here is not None and os.path.samestat(found, here))
+
+
+def _stat(file: str) -> os.stat_result | None:
+    try:
+        return os.stat(file)  # noqa: PTH116  the link below /proc leads into its own mount namespace
+    except OSError:
+        return None

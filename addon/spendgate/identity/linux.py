@@ -24,7 +24,7 @@ from spendgate.identity.interface import Endpoints, Program
 from spendgate.identity.processes import Descriptions, Finder, Process, describe
 from spendgate.identity.project import project_of
 from spendgate.identity.sock_diag import Owner, SockDiag
-from spendgate.identity.told import GONE, HIDDEN, NOT_HERE, program, told
+from spendgate.identity.told import GONE, HIDDEN, NOT_HERE, TOO_MANY, program, told
 
 _KEEP_S = 30
 _KEPT_MAX = 1024
@@ -82,7 +82,9 @@ class LinuxLookup:
             peer = replace(peer, cgroup=peer.cgroup or self._cgroups.path(owner.cgroup_id))
             pid = self._finder.pid(owner.inode, owner.uid, owner.cgroup_id)
             found = self._descriptions.of(pid) if pid is not None else None
-            return self._told(peer, found) if found is not None else replace(peer, why_unknown=HIDDEN)
+            if found is not None:
+                return self._told(peer, found)
+            return replace(peer, why_unknown=TOO_MANY if self._finder.aside(owner.uid) else HIDDEN)
 
     def _at_hand(self, peer: Peer, owner: Owner) -> Peer | None:
         """What `process` would say, where nothing has to be searched or read for it but what may have changed: 0.03 ms. None:

@@ -8,10 +8,11 @@ What a process is comes from psutil, which reads it the same way on every system
 from __future__ import annotations
 
 import os
+import time
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import chain
+from itertools import islice
 from pathlib import Path
 
 import psutil
@@ -24,6 +25,15 @@ _STAT_BYTES_MAX = 4_096
 """Of `/proc/PID/stat`: 52 numbers and a name of at most 64 bytes."""
 _PLACES_MAX = 4
 """Descriptors at which a process's last sockets were: it closes one before it opens the next, or a little later."""
+SEARCH_S = 0.5
+"""The longest search: whoever asks for all accounts must not be kept by one with a million open files. Some 50,000 of them."""
+ASIDE_S = 30.0
+"""So long no process of an account is searched for whose own took that."""
+_FILES_AT_ONCE = 1024
+_ANCESTORS_MAX = 128
+"""Each costs 1 ms, and anybody may start shells in shells."""
+
+_Recent = OrderedDict[int, dict[int, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +54,13 @@ class Process:
 class Finder:
     """inode → pid, remembering by (uid, cgroup id) which processes had which sockets. Not for several threads at once."""
 
-    def __init__(self) -> None:
-        self._recent: OrderedDict[tuple[int, int | None], OrderedDict[int, dict[int, str]]] = OrderedDict()
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._recent: OrderedDict[tuple[int, int | None], _Recent] = OrderedDict()
         self._places: OrderedDict[int, OrderedDict[str, None]] = OrderedDict()
         """By process, the descriptors at which sockets were found, the last one last."""
+        self._aside: OrderedDict[int, float] = OrderedDict()
+        """Until when an account's processes are not searched."""
 
     def at_hand(self, inode: int, uid: int, cgroup_id: int | None) -> int | None:
         """The process that was found last, where it holds this socket at a descriptor of its last ones: 3 us for each. None: ask
@@ -60,7 +73,7 @@ class Finder:
         return pid if any(_points(f"/proc/{pid}/fd/{at}") == wanted for at in self._places.get(pid, ())) else None
 
     def pid(self, inode: int, uid: int, cgroup_id: int | None) -> int | None:
-        """The process that holds the socket; None where it has gone or its files may not be seen."""
+        """The process that holds the socket; None where it has gone, its files may not be seen, or take too long to be."""
         recent = self._recent.setdefault((uid, cgroup_id), OrderedDict())
         self._recent.move_to_end((uid, cgroup_id))
         if len(self._recent) > _OWNERS_MAX:
@@ -68,8 +81,25 @@ class Finder:
         for pid, held in recent.items():
             if inode in held:
                 return pid
-        for pid in chain(list(reversed(recent)), (pid for pid in _candidates(uid) if pid not in recent)):
-            held = _sockets(pid)
+        if self.aside(uid):
+            return None
+        until_s = self._clock() + SEARCH_S
+        own, others = _candidates(uid)
+        asked = list(reversed(recent))
+        asked += [pid for pid in own if pid not in recent]
+        found = self._among(asked, inode, recent, until_s)
+        if found is None and self._clock() >= until_s:
+            self._put_aside(uid)
+            return None
+        return found or self._among((pid for pid in others if pid not in recent), inode, recent, until_s)
+
+    def aside(self, uid: int) -> bool:
+        """Whether its processes are not searched now."""
+        return self._aside.get(uid, 0.0) > self._clock()
+
+    def _among(self, pids: Iterable[int], inode: int, recent: _Recent, until_s: float) -> int | None:
+        for pid in pids:
+            held = _sockets(pid, lambda: self._clock() >= until_s)
             if inode in held:
                 recent[pid] = held
                 recent.move_to_end(pid)
@@ -77,7 +107,15 @@ class Finder:
                     recent.popitem(last=False)
                 self._note(pid, held[inode])
                 return pid
+            if self._clock() >= until_s:
+                return None
         return None
+
+    def _put_aside(self, uid: int) -> None:
+        self._aside[uid] = self._clock() + ASIDE_S
+        self._aside.move_to_end(uid)
+        if len(self._aside) > _OWNERS_MAX:
+            self._aside.popitem(last=False)
 
     def _note(self, pid: int, place: str) -> None:
         places = self._places.setdefault(pid, OrderedDict())
@@ -90,8 +128,8 @@ class Finder:
             self._places.popitem(last=False)
 
 
-def _candidates(uid: int) -> Iterator[int]:
-    """Every pid: the account's own first, newest first, then the others (a process may have changed its account since)."""
+def _candidates(uid: int) -> tuple[list[int], list[int]]:
+    """Every pid: the account's own, newest first, and the others (a process may have changed its account since)."""
     own: list[int] = []
     others: list[int] = []
     for entry in os.scandir(_PROC):
@@ -100,20 +138,22 @@ def _candidates(uid: int) -> Iterator[int]:
                 (own if entry.stat().st_uid == uid else others).append(int(entry.name))
             except OSError:
                 continue  # ended while we read
-    own.sort(reverse=True)
-    others.sort(reverse=True)
-    yield from own
-    yield from others
+    return sorted(own, reverse=True), sorted(others, reverse=True)
 
 
-def _sockets(pid: int) -> dict[int, str]:
-    """Inodes of the sockets that the process holds, each with its descriptor; none where it has ended or is not ours to see."""
+def _sockets(pid: int, enough: Callable[[], bool]) -> dict[int, str]:
+    """Inodes of the sockets that the process holds, each with its descriptor, as far as they are read before it is `enough`; none
+    where it has ended or is not ours to see."""
+    found: dict[int, str] = {}
     try:
         with os.scandir(f"/proc/{pid}/fd") as entries:
-            links = [(_points(entry.path), entry.name) for entry in entries]
+            while some := [(_points(entry.path), entry.name) for entry in islice(entries, _FILES_AT_ONCE)]:
+                found |= {int(link[8:-1]): place for link, place in some if link.startswith("socket:[")}
+                if enough():
+                    break
     except OSError:
         return {}
-    return {int(link[8:-1]): place for link, place in links if link.startswith("socket:[")}
+    return found
 
 
 def _points(path: str) -> str:
@@ -207,8 +247,12 @@ def _audit_uid(pid: int) -> int | None:
 def _ancestors(process: psutil.Process) -> Iterator[int]:
     if psutil.WINDOWS:
         return
-    for parent in process.parents():
+    for _ in range(_ANCESTORS_MAX):
         try:
+            parent = process.parent()
+            if parent is None:
+                return
             yield parent.uids().real
         except psutil.Error:
             return  # the chain is broken here: what lies above is not this process's history
+        process = parent

@@ -13,6 +13,7 @@ from spendgate.privacy import without_home
 
 GONE = "the process had gone when the kernel was asked"
 HIDDEN = "the process is not visible to the gate's account"
+TOO_MANY = "the account's processes have more files open than are searched"
 NOT_HERE = "no such connection on this host (another machine, container or network namespace)"
 
 

@@ -110,8 +110,8 @@ def remove(rollout: Rollout) -> str:
 
 
 def end(named: str) -> str:
-    """Shell that ends the job; nothing where launchd has none."""
-    return f"launchctl bootout system/{named} 2> /dev/null || true\n"
+    """Shell that ends the job, and waits for that; nothing where launchd has none."""
+    return filled(_END, {"LABEL": named})
 
 
 _ACCOUNT: Final = f"""\
@@ -138,6 +138,14 @@ if [ ! -d @STATE@ ] || [ "$(find @STATE@ -prune -user 0)" ]; then
     find @STATE@ \\( -type d -o -type f -links 1 \\) -exec chown -h {ACCOUNT}:{ACCOUNT} {{}} +
     chmod 0711 @STATE@
 fi
+"""
+_END: Final = """\
+launchctl bootout system/@LABEL@ 2> /dev/null || true
+tries=0
+while launchctl print system/@LABEL@ > /dev/null 2>&1 && [ "$tries" -lt 35 ]; do # it still settles what ran: ExitTimeOut
+    tries=$((tries + 1))
+    sleep 1
+done
 """
 _START: Final = """\
 if [ "$was" != "$(cksum < "$job")" ] || ! launchctl print system/@LABEL@ > /dev/null 2>&1; then

@@ -24,7 +24,8 @@ from spendgate.identity.interface import Endpoints
 from spendgate.identity.linux import LinuxLookup
 from spendgate.redirect import messages
 from spendgate.redirect.ahead import heard
-from spendgate.redirect.lapses import Lapse
+from spendgate.redirect.lapses import Acting, Lapse, Why
+from spendgate.redirect.table import now
 
 _ANSWER_WITHIN_S = 2.0
 _LET_GO_WITHIN_S = 1.0
@@ -154,12 +155,17 @@ class GateSide:
         self._pulse = pulse
         self._pulse.setblocking(False)
         self._timeout_ms = timeout_ms
+        self._acting = Acting(timeout_ms)
+        """As this side knows it: root ends with its gate, and tells nobody of a lapse in which that is."""
+        self._served = SERVED
         self._closed = asyncio.Event()
         self._ending = False
 
     def attend(self, loop: asyncio.AbstractEventLoop, served: Served = SERVED) -> None:
         """As `Side` says."""
-        heard(loop, self._pulse, lambda: self._on_pulse(loop, served))
+        self._served = served
+        self._acting.renewed(now())
+        heard(loop, self._pulse, lambda: self._on_pulse(loop))
 
     def reject_quic_to(self, addresses: frozenset[str]) -> None:
         """Make these the only addresses to which QUIC is rejected; dropped silently while root is stopped or gone."""
@@ -167,25 +173,36 @@ class GateSide:
 
     def hold(self, addresses: frozenset[str]) -> None:
         """As `Side` says; dropped likewise."""
+        self._acting.holds(now(), held=bool(addresses))
         self._send(messages.pack_held(addresses))
 
     async def ends(self) -> None:
-        """As `Side` says; root, if it goes on, knows of lapses by itself."""
+        """As `Side` says."""
+        if (lapse := self._acting.lasts(now())) is not None:
+            self._served.lapsed(lapse)
         self.hold(frozenset())
         self._ending = True
         await let_go(self._pulse, self._closed)
 
-    def _on_pulse(self, loop: asyncio.AbstractEventLoop, served: Served) -> bool:
+    def _on_pulse(self, loop: asyncio.AbstractEventLoop) -> bool:
         packet = messages.received(self._pulse)
         if packet == messages.PULSE:
-            self._send(messages.PULSE if served.able() else messages.UNABLE)
+            self._send(messages.PULSE if self._able() else messages.UNABLE)
         elif packet == b"":
             self._closed.set()
             if not self._ending:
+                self._acting.if_lapsed(Why.RULES_GONE)
                 loop.call_later(self._timeout_ms / 1000, os.kill, os.getpid(), signal.SIGTERM)
         elif packet and (told := messages.acting(packet)) and told.lapse is not None:
-            served.lapsed(told.lapse)
+            self._served.lapsed(told.lapse)
         return packet != b""
+
+    def _able(self) -> bool:
+        if able := self._served.able():
+            self._acting.renewed(now())
+        else:
+            self._acting.ended(now(), Why.UNABLE)
+        return able
 
     def _send(self, packet: bytes) -> None:
         try:

@@ -105,6 +105,11 @@ class Acting:
         if self._until is None or at.steady_s < self._until.steady_s:
             self._until, self._why = at, why
 
+    def told(self, now: Instant) -> None:
+        """Somebody has told of the lapse that lasts, and ends: what follows is one without a gate."""
+        if self.lasts(now) is not None:
+            self._until, self._why, self._went = now, Why.GATE_GONE, frozenset()
+
     def if_lapsed(self, why: Why) -> None:
         """Where nothing else has ended them and they lapse all the same, this is why."""
         if self._why is Why.SILENT:

@@ -19,6 +19,8 @@ from spendgate.redirect.lapses import Lapse, Why
 PULSE = b"pulse"
 UNABLE = b"unable"
 """The gate's other answer to it: it lives, and nothing is to be led to it."""
+TOLD = b"told"
+"""The gate ends in a lapse, and has told of it until now."""
 PACKET_BYTES_MAX = 64 * 1024
 ADDRESSES_MAX = 1024
 WAITING_MAX = 1024

@@ -57,6 +57,8 @@ class Pulse:
             if self._asked:
                 self._asked = False
                 self._answered(able=packet == messages.PULSE)
+        elif packet == messages.TOLD:
+            self._table.told()
         elif packet:
             with contextlib.suppress(ValueError):
                 self._named(packet)

@@ -65,11 +65,12 @@ class ServiceSide:
         self._send(messages.pack_held(addresses))
 
     async def ends(self) -> None:
-        """As `Side` says. What redirects remembers it as long as it runs; where it does not, this gate alone knows of it."""
-        if self._pulse is None:
+        """As `Side` says. What redirects may end with it, as where the machine does, and need not tell it again."""
+        if gone := self._pulse is None:
             self._acting.if_lapsed(Why.RULES_GONE)
-            if (lapse := self._acting.lasts(now())) is not None:
-                self._served.lapsed(_went(lapse, None))
+        if (lapse := self._acting.lasts(now())) is not None:
+            self._served.lapsed(_went(lapse, None) if gone else lapse)
+            self._send(messages.TOLD)
         self.hold(frozenset())
         self._ending = True  # it connects no more
         if self._pulse is not None:

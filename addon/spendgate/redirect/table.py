@@ -61,6 +61,10 @@ class Table:
         self._attempt(PAUSE)
         self._acting.ended(now(), why)
 
+    def told(self) -> None:
+        """The lapse that lasts was told of by the gate that ends."""
+        self._acting.told(now())
+
     def let_go(self) -> None:
         """New connections go direct; none is held."""
         self.held = frozenset()
