@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import ssl
 from collections.abc import Generator
 from pathlib import Path
 from threading import Event
@@ -13,7 +14,20 @@ import pytest
 from mitmproxy import connection, http
 from msgspec.structs import replace
 
-from capture.rig import ANTHROPIC, HEADERS, KEY, OPENAI, URL, FakeGate, FakeLookup, FakeRegistry, body, refused, rig
+from capture.rig import (
+    ANTHROPIC,
+    HEADERS,
+    KEY,
+    OPENAI,
+    URL,
+    FakeGate,
+    FakeLookup,
+    FakeRegistry,
+    Rig,
+    body,
+    refused,
+    rig,
+)
 from spendgate.admission import RefusalKind
 from spendgate.attribution import Peer
 from spendgate.capture.call import Clock
@@ -384,6 +398,8 @@ async def test_a_provider_that_was_never_reached_is_told_of_in_its_own_words(tmp
         await it.ended()
         assert [end.sent for _, _, end in it.gate.settled] == [False]
         assert it.gaps == []
+        with pytest.raises(OSError):  # what is not read there ends as it would at the provider
+            await asyncio.wait_for(_nameless(it), 60)
         reader, writer = await asyncio.open_connection("127.0.0.1", it.port)
         writer.write(f"CONNECT 127.0.0.1:{port} HTTP/1.1\r\n\r\n".encode())
         answer = await asyncio.wait_for(reader.read(2_000), 60)
@@ -665,3 +681,16 @@ async def test_an_answer_of_any_size_leaves_memory_flat(tmp_path: Path) -> None:
                     pass
             await it.ended(number)
             assert process.memory_info().rss - before < 48 * 1024 * 1024, script
+
+
+async def _nameless(it: Rig) -> None:
+    """A TLS connection to the provider by its address, which names nobody."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", it.port)
+    writer.write(f"CONNECT {ANTHROPIC}:443 HTTP/1.1\r\nhost: {ANTHROPIC}\r\n\r\n".encode())
+    await reader.readuntil(b"\r\n\r\n")
+    trust = ssl.create_default_context()
+    trust.check_hostname, trust.verify_mode = False, ssl.CERT_NONE
+    try:
+        await writer.start_tls(trust)
+    finally:
+        writer.close()

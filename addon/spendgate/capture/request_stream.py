@@ -4,7 +4,7 @@ asked about by its beginning where it stays open. `stream` has the other half, a
 
 from __future__ import annotations
 
-from mitmproxy import flow, http
+from mitmproxy import connection, flow, http
 from mitmproxy.proxy import commands, context, layer, mode_specs
 from mitmproxy.proxy.layers.http import DropStream, HTTPMode, HttpStream, SendHttp
 from mitmproxy.proxy.layers.http._events import (
@@ -76,7 +76,11 @@ class RequestStream(HttpStream):
             host, port = self.context.server.address or ("", 0)
             fault = yield commands.OpenConnection(self.context.server)
             told = unreached(fault, host) if fault else None
-            if fault and not (told and self.flow.captured):
+            if told and self.flow.captured:
+                # One that failed cannot be opened again. What is not read inside opens this one, and ends by the same fault.
+                self.context.server = connection.Server(address=self.context.server.address)
+                self.context.server.error = fault
+            elif fault:
                 said = told.message if told else f"Cannot connect to {host}:{port}: {fault}"
                 self.flow.response = http.Response.make(502, said)
         self.child_layer = layer.NextLayer(self.context)
