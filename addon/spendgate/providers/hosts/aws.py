@@ -13,6 +13,7 @@ from spendgate.providers.provider import (
     ANTHROPIC_BATCHES,
     CHAT,
     EMBEDDINGS,
+    INVOKE,
     MESSAGES,
     RESPONSES,
     Provider,
@@ -33,11 +34,10 @@ _REGIONS: Final = (
 _FIPS: Final = (
     "us-east-1", "us-east-2", "us-west-1", "us-west-2", "ca-central-1", "ca-west-1", "us-gov-east-1", "us-gov-west-1",
 )  # fmt: skip
-_INVOKE: Final = "bedrock-invoke"
 _CONVERSE: Final = "bedrock-converse"
 _OPERATIONS: Final = (
-    ("invoke", _INVOKE),
-    ("invoke-with-response-stream", _INVOKE),
+    ("invoke", INVOKE),
+    ("invoke-with-response-stream", INVOKE),
     ("converse", _CONVERSE),
     ("converse-stream", _CONVERSE),
 )
