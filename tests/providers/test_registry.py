@@ -242,33 +242,6 @@ def test_what_azure_and_gateways_have_beside_chat(host: str, path: str, dialect:
     assert (route.kind, route.dialect, route.model) == (Kind.BILLABLE, dialect, model)
 
 
-CLAUDE = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
-
-
-@pytest.mark.parametrize(
-    ("path", "dialect", "model", "prices"),
-    [
-        (f"/model/{CLAUDE}/invoke", "bedrock-invoke", CLAUDE, "aws"),
-        (f"/bedrock/model/{CLAUDE.replace(':', '%3A')}/invoke-with-response-stream", "bedrock-invoke", CLAUDE, "aws"),
-        (f"/model/arn%3Aaws%3Abedrock%3Aus-east-1%3A1%3Ainference-profile%2F{CLAUDE}/invoke", "bedrock-invoke", CLAUDE, "aws"),
-        ("/projects/p/locations/l/publishers/anthropic/models/claude-opus-4-5:streamRawPredict", "anthropic-messages",
-         "claude-opus-4-5", "google"),
-        ("/vertex/v1/projects/p/locations/l/publishers/anthropic/models/claude-opus-4-5:rawPredict", "anthropic-messages",
-         "claude-opus-4-5", "google"),
-    ],
-)  # fmt: skip
-def test_a_gateway_in_front_of_a_cloud_is_asked_by_the_clouds_paths(
-    path: str, dialect: str, model: str, prices: str
-) -> None:
-    """As Claude Code does where it is told of one; the price is the cloud's, whichever list the policy names for the host."""
-    asked = head("POST", path, L)
-    route = OWN.route(asked)
-    assert (route.kind, route.dialect, route.model, route.prices) == (Kind.BILLABLE, dialect, model, prices)
-    assert (DIALECTS[dialect].ask(asked, b"{}").model or route.model) == model
-    counted = OWN.route(head("POST", "/x/publishers/anthropic/models/count-tokens:rawPredict", L))
-    assert counted.kind is Kind.FREE
-
-
 def test_azure_speaks_realtime() -> None:
     """Where the query may name a deployment in place of a model."""
     for query, path in (("deployment=voice", "/openai/realtime"), ("model=voice", "/openai/v1/realtime")):

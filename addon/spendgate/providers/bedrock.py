@@ -71,10 +71,8 @@ _OPAQUE: Final = frozenset({b"image", b"document", b"video", b"audio", b"s3Locat
 
 
 def model_of(path: str) -> str | None:
-    """The model in a path of Bedrock's, also behind what a gateway has in front; the id at the end of an ARN that shows it, else
-    the whole ARN."""
-    plain = unquote(path)
-    found = _PATH.fullmatch(plain) or _PATH.fullmatch(plain[max(0, plain.rfind("/model/")) :])
+    """The model in a path of Bedrock's; the id at the end of an ARN that shows it, else the whole ARN."""
+    found = _PATH.fullmatch(unquote(path))
     return found[1] if found else None
 
 

@@ -16,7 +16,6 @@ from spendgate.providers.provider import (
     CHAT,
     EMBEDDINGS,
     IMAGES,
-    INVOKE,
     MESSAGES,
     OPENAI_BATCHES,
     REALTIME,
@@ -35,16 +34,6 @@ from spendgate.providers.provider import (
 # A gateway may put anything before the API's own path, and may speak both vendors' dialects, whichever it is listed with. So
 # what costs money stands first, and what is free is known by its end alone: a free word in front is a gateway's, or anyone's.
 _ANYWHERE: Final = (
-    # Claude on Vertex and models on Bedrock behind a gateway, as Claude Code asks for them there (ANTHROPIC_VERTEX_BASE_URL,
-    # ANTHROPIC_BEDROCK_BASE_URL): the model is the path's, at the end of an ARN, too, and spelled as the cloud's list has it.
-    *free("/**/anthropic/models/count-tokens:rawPredict"),
-    billable("/**/anthropic/models/{model}:rawPredict", MESSAGES, prices="google"),
-    billable("/**/anthropic/models/{model}:streamRawPredict", MESSAGES, prices="google"),
-    *(
-        billable(f"/**/model/{model}/{verb}", INVOKE, prices="aws")
-        for model in ("{model}", "*/{model}")
-        for verb in ("invoke", "invoke-with-response-stream")
-    ),
     billable("/**/v1/messages", MESSAGES),
     billable("/**/openai/deployments/{model}/chat/completions", CHAT),
     billable("/**/openai/deployments/{model}/completions", CHAT),

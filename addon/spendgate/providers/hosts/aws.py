@@ -13,7 +13,6 @@ from spendgate.providers.provider import (
     ANTHROPIC_BATCHES,
     CHAT,
     EMBEDDINGS,
-    INVOKE,
     MESSAGES,
     RESPONSES,
     Provider,
@@ -34,10 +33,11 @@ _REGIONS: Final = (
 _FIPS: Final = (
     "us-east-1", "us-east-2", "us-west-1", "us-west-2", "ca-central-1", "ca-west-1", "us-gov-east-1", "us-gov-west-1",
 )  # fmt: skip
+_INVOKE: Final = "bedrock-invoke"
 _CONVERSE: Final = "bedrock-converse"
 _OPERATIONS: Final = (
-    ("invoke", INVOKE),
-    ("invoke-with-response-stream", INVOKE),
+    ("invoke", _INVOKE),
+    ("invoke-with-response-stream", _INVOKE),
     ("converse", _CONVERSE),
     ("converse-stream", _CONVERSE),
 )
