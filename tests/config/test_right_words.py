@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from spendgate.config.faults import meant
+from spendgate.config.known import KNOWN
 from spendgate.config.policy_file import parse_policy
 from spendgate.errors import PolicyError
 
@@ -29,3 +31,14 @@ def test_what_to_write(text: str, told: str) -> None:
         parse_policy((HEAD + text).encode())
     assert told in "\n".join(caught.value.faults)
     assert "T0/B0" not in "\n".join(caught.value.faults)
+
+
+@pytest.mark.parametrize(
+    ("word", "provider"),
+    [("gemini", "google"), ("Grok", "x-ai"), ("bedrock", "aws"), ("kiro", "amazon-q"), ("antropic", "anthropic")],
+)
+def test_a_provider_is_known_by_what_it_sells(word: str, provider: str) -> None:
+    """By its letters alone the nearest to gemini is minimax."""
+    assert KNOWN.providers is not None
+    assert meant(word, KNOWN.providers) == f"; did you mean {provider}?"
+    assert meant(word, ("budgets", "owner")) == ""

@@ -97,3 +97,18 @@ FIGURES = {
 def test_a_refusal_says_what_a_person_needs(refuse, said):
     """The rule, spent and held of what, when it resets in the policy's zone, and whom to ask."""
     assert message(refuse, timezone="America/Los_Angeles", help_text="Ask.") == said
+
+
+@pytest.mark.parametrize(
+    ("help_text", "ends"),
+    [
+        ("Ask in #ai.", " Ask in #ai. To ask for more, run: `spendgate ask`"),
+        ("Ask in #ai", " Ask in #ai (to ask for more, run: `spendgate ask`)"),
+        ("https://acme.example/", " https://acme.example/ (to ask for more, run: `spendgate ask`)"),
+        ("", "UTC. To ask for more, run: `spendgate ask`"),
+    ],
+)
+def test_the_command_to_ask_by_is_no_part_of_the_help_before_it(help_text: str, ends: str) -> None:
+    """Also where `help` ends without a stop, as in a name of a channel or an address."""
+    spent = Refuse(RefusalKind.SPENT, "day", "", resets_ms=1_800_000_000_000, **FIGURES)
+    assert message(spent, timezone="UTC", help_text=help_text, asks="spendgate ask").endswith(ends)

@@ -126,6 +126,14 @@ async def test_an_unknown_key_is_answered_400(standin: StandIn) -> None:
     assert b"outputs" in body
 
 
+@pytest.mark.parametrize("path", ["/v1/batches", "/v1/messages/batches"])
+async def test_an_order_that_is_none_is_answered_400(standin: StandIn, path: str) -> None:
+    """Its client gets an answer: it waited for one that never came."""
+    async with client(standin) as http:
+        for body in ({"model": "gpt-5"}, [1]):
+            assert (await http.post(path, json=body)).status_code == 400
+
+
 async def test_the_official_sdks_read_the_answers(standin: StandIn) -> None:
     """What they parse is what was scripted, streamed or not."""
     standin.set(Script(output=21, text="four words of text"))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 FAULTS_MAX = 100
 _FOUND_LENGTH_MAX = 60
@@ -107,10 +108,21 @@ class NotAmong(ValueError):
         return f"{self.args[0]}{meant(self._word, self.words)}"
 
 
+_CALLED: Final = {
+    "antigravity": "code-assist", "bedrock": "aws", "claude": "anthropic", "claude-code": "anthropic", "codeium": "windsurf",
+    "codex": "openai", "copilot": "github-copilot", "gemini": "google", "gemini-cli": "google", "glm": "zai", "gpt": "openai",
+    "grok": "x-ai", "kimi": "moonshotai", "kiro": "amazon-q", "qwen": "alibaba", "vertex-ai": "vertex",
+}  # fmt: skip
+"""What people call a provider by: its product or model. By their letters alone the nearest is another company: minimax for
+gemini, groq for grok."""
+
+
 def meant(word: str, words: Iterable[str]) -> str:
     """`; did you mean x?` for the nearest correct word, else nothing. Case counts as nearness."""
     sought = word[:_FOUND_LENGTH_MAX].casefold()
     by_fold = {known.casefold(): known for known in words}
+    if _CALLED.get(sought) in by_fold:
+        return f"; did you mean {by_fold[_CALLED[sought]]}?"
     near = difflib.get_close_matches(sought, _likely(sought, by_fold), n=1, cutoff=0.6)
     return f"; did you mean {by_fold[near[0]]}?" if near else ""
 

@@ -23,10 +23,13 @@ def message(refuse: Refuse, *, timezone: str, help_text: str, asks: str = "") ->
     is missing and `help` has no command, `asks` does, the one that asks for it."""
     parts = [_what(refuse), _figures(refuse), _when(refuse, timezone)]
     parts.append(_others(refuse))
-    parts.append(help_text.strip())
+    helping = help_text.strip()
+    parts.append(helping)
     if asks and refuse.kind is RefusalKind.SPENT and ASKING not in help_text:
-        # In backticks: clients go on after the message, and what they add must not become part of the command.
-        parts.append(f"To ask for more, run: `{asks}`")
+        # In backticks: clients go on after the message, and what they add must not become part of the command. In brackets where
+        # `help` ends without a stop: one that is put there would become part of its address.
+        ended = not helping[-1:].isalnum() and helping[-1:] != "/"
+        parts.append(f"To ask for more, run: `{asks}`" if ended else f"(to ask for more, run: `{asks}`)")
     return " ".join(part for part in parts if part)
 
 

@@ -63,7 +63,12 @@ def reply(request: Request, served: Served, default: Script, canned: Canned | No
     path, _, query = request.path.partition("?")
     streamed = "stream=true" in query
     plain = _decoded(request.body, request.headers.get("content-encoding", ""))
-    pieces = later.ordered(request.method, path, plain, uuid.uuid4().hex, script=script, streamed=streamed)
+    try:
+        pieces = later.ordered(request.method, path, plain, uuid.uuid4().hex, script=script, streamed=streamed)
+    except (ValueError, KeyError, TypeError) as fault:
+        return Reply(
+            400, JSON, iter([json.dumps({"error": {"message": f"not an order of a batch: {fault!r}"}}).encode()])
+        )
     if pieces is not None:
         return Reply(200, STREAM if streamed else JSON, pieces, script=script)
     ends = (*BILLABLE, *media.ENDS, *google.VERBS, *CLAUDE, *(bedrock.OPERATIONS if "/model/" in path else ()))
