@@ -252,6 +252,9 @@ def test_the_variables_are_those_of_exec(tmp_path):
     assert {held[name] for name in REPLACING} == {"/etc/spendgate/bundle.pem"}
     assert held[ADDING] == "/etc/spendgate/root.pem"
     assert {held[name] for name in PROXY} == {"http://127.0.0.1:9000"}
+    own = made(tmp_path, pem=pem, mode="proxy", direct=[".acme.example", "10.0.0.0/8", "10.1.2.3"])
+    for name in ("linux/install.sh", "macos/install.sh", "tools/codex/managed_config.toml"):
+        assert "localhost,127.0.0.1,::1,.acme.example,10.0.0.0/8,10.1.2.3" in (own / name).read_text()
     conf = (tmp_path / "to/etc/environment.d/50-spendgate.conf").read_text()
     assert dict(re.findall(r'^(\w+)="(.*)"$', conf, re.M)) == held
 

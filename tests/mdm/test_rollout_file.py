@@ -41,6 +41,15 @@ FAULTS = [
     ({"policy": {"url": "https://a.example/p.yaml", "file": "p.yaml"}}, "exactly one of url and file"),
     ({"policy": {"file": "p.yaml", "every": "15m"}}, "policy.every: belongs to url"),
     ({"port": 8080}, "port: belongs to mode: proxy"),
+    ({"direct": [".acme.example"]}, "direct: belongs to mode: proxy"),
+    (
+        {"mode": "proxy", "direct": ["anthropic.com"]},
+        "direct: anthropic.com would take api.anthropic.com past the gate",
+    ),
+    *(
+        ({"mode": "proxy", "direct": [text]}, f"direct[1]: '{text}' is nothing to go past a proxy")
+        for text in ("*", "*.acme.example", "acme", "10.0.0.300", "10.0.0.1/8", "a.example,b.example", "a b.example")
+    ),
     ({"mode": "proxy", "port": 80}, "port: '80' is no port for the gate"),
     (
         {"mode": "proxy", "pac_url": "file:///spendgate.pac"},

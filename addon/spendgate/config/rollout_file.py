@@ -25,6 +25,7 @@ from urllib.parse import urlsplit
 from spendgate.config.believing import believed
 from spendgate.config.beside import beside, file_name
 from spendgate.config.bundle import Gathering
+from spendgate.config.direct_section import direct_of
 from spendgate.config.enrolment_section import enrolment_of
 from spendgate.config.faults import Faults, Place, shown
 from spendgate.config.known import KNOWN
@@ -86,7 +87,7 @@ def _rollout(top: Section, folder: Path, now: datetime) -> Rollout | None:
     port, pac_url, macos_program = _proxied(top, mode)
     cowork = top.flag("claude_desktop_cowork")
     upstream = top.parsed("upstream", upstream_proxy)
-    enrolment = enrolment_of(top, folder)
+    enrolment, direct = enrolment_of(top, folder), direct_of(top, mode, hosts)
     own = tuple(sorted(root.permits - {*KNOWN.hosts, CANARY_HOST})) if root else ()
     top.done()
     if not (organization and identifier and contact and stage and mode and root and policy) or top.faults:
@@ -95,7 +96,7 @@ def _rollout(top: Section, folder: Path, now: datetime) -> Rollout | None:
         organization, identifier, contact, root, hosts, left_out,
         tuple(SigningKey(each.name, str(each.key)) for each in keys),
         policy, mode, stage, least, port, pac_url, macos_program, cowork is not False, upstream,
-        enrolment, own,
+        enrolment, own, direct,
     )  # fmt: skip
 
 

@@ -32,7 +32,7 @@ def index(rollout: Rollout, others: Iterable[Made]) -> Made:
         _MANAGERS,
         stopping(rollout),
         _tools(rollout),
-        _NOT_RUN,
+        _NOT_RUN + (_NOT_KNOWN if rollout.mode is Mode.TRANSPARENT else ""),
         _files(names),
     )
     return Made(NAME, "\n".join(parts).encode(), "this page")
@@ -65,8 +65,8 @@ key is in here{certificates.secret(rollout)}. Sign profiles and scripts with you
 | stage | {_NEXT[rollout.stage]} |
 | mode | {rollout.mode.value} |
 | root | {inert_markdown(rollout.root.subject)}, SHA-256 `{rollout.root.sha256}`, holds through {rollout.root.until} |
-| hosts | {len(rollout.hosts)}, listed in `for-people.html`; the root can sign for {len(rollout.signs_for)} and what is under \
-them, and for nothing else |
+| hosts | {len(rollout.hosts)}, listed in `for-people.html`; the root can sign for {len(rollout.signs_for)}, the gate's own \
+canary and what is under them, and for nothing else |
 | policy | {source}; believed with a signature by {keys} |
 {_upstream(rollout)}{certificates.row(rollout)}| questions | {asked} |
 {left}"""
@@ -112,7 +112,7 @@ Where a Mac's MDM takes packages rather than scripts, `macos/package.sh`, run on
 | Intune, macOS | custom profiles from `macos/profiles/*`; its own VPN form cannot name the provider | shell script \
 `macos/install.sh`, daily | `macos/verify.sh` as custom attribute |
 | Intune, Windows | - | Win32 app `spendgate.intunewin`, for the system: `powershell.exe \
--ExecutionPolicy Bypass -File install.ps1`, the same with `uninstall.ps1`; detection `detect.ps1`, not \
+-NoProfile -ExecutionPolicy Bypass -File install.ps1`, the same with `uninstall.ps1`; detection `detect.ps1`, not \
 as a 32-bit process | remediation: `remediation-detect.ps1` and `install.ps1`, 64-bit, as \
 system |
 | Fleet | `fleet/spendgate.yml`; older servers call the key `macos_settings.custom_settings` | in the same file: \
@@ -152,15 +152,20 @@ On Windows no variable that replaces a bundle is set: Windows fetches roots as t
 those at hand would break other
 hosts. On macOS `/etc/spendgate/bundle.pem` has the system's roots and all of the System keychain, so also those of \
 another TLS inspector, and any that the system itself keeps there without trusting it: look through that keychain first.
+
+A variable of the same name that you or another product set for whole machines (`NODE_EXTRA_CA_CERTS` of a TLS inspector, a \
+proxy, `NO_PROXY`) is replaced, and a removal does not
+put it back. Programs of Node then trust the inspector no more where they do not read the system's store: try one first.
 """
 
 
 _NOT_RUN: Final = """\
 ## Not run
 
-Nothing here was run on a real Mac, on Windows, or by an MDM server. Try it on one machine of each first. Unknown \
-above all: whether the
-redirector takes over the pushed proxy configuration without asking.
+Nothing here was run on a real Mac, on Windows, or by an MDM server. Try it on one machine of each first.
+"""
+_NOT_KNOWN: Final = """\
+Unknown above all: whether the redirector takes over the pushed proxy configuration without asking.
 """
 
 

@@ -132,6 +132,8 @@ class Rollout:
     """How devices get their certificates over HTTPS; None: somebody brings them."""
     own_hosts: tuple[str, ...] = ()
     """Hosts of the root that nobody captures but a policy which names them; sorted."""
+    direct: tuple[str, ...] = ()
+    """Under `proxy`: the company's own names and nets, which programs ask without the gate."""
 
     @property
     def signs_for(self) -> frozenset[str]:

@@ -14,7 +14,7 @@ def variables(rollout: Rollout, system: System) -> dict[str, str]:
     found |= {ADDING: places.root}
     if rollout.mode is Mode.PROXY:
         found |= dict.fromkeys(PROXY, proxy(rollout)) | PROXY_SWITCH
-        found |= dict.fromkeys(("NO_PROXY", "no_proxy"), ",".join(LOOPBACK))
+        found |= dict.fromkeys(("NO_PROXY", "no_proxy"), ",".join((*LOOPBACK, *rollout.direct)))
     if system is System.WINDOWS:  # where names differ by more than their case
         return {name: value for name, value in found.items() if name.isupper()}
     return found
