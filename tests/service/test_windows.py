@@ -170,12 +170,20 @@ def test_it_is_put_up_once_told_and_taken_away(machine: Machine, tmp_path: Path)
     assert "nothing was changed" in service("uninstall").stderr
 
 
-def test_the_ledger_stays_where_it_is_wanted(machine: Machine, tmp_path: Path) -> None:
-    """Administrators' alone, and nothing beside it."""
+def test_the_ledger_stays_where_it_is_wanted(machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Administrators' alone, and nothing beside it, when rights are given to all that is there: the gate's account may have put
+    there what leads elsewhere."""
     assert installed(tmp_path).exit_code == 0
+    state, seen, run = paths.SERVICE_DIRECTORY, list[set[str]](), machine.run
     for name in ("ledger.db", "heads.json", "gate.log"):
-        (paths.SERVICE_DIRECTORY / name).touch()
+        (state / name).touch()
+    (state / "ledger.db-wal").mkdir()
+    (state / "elsewhere").symlink_to(tmp_path)
+    monkeypatch.setattr(
+        machine, "run", lambda words: seen.append({each.name for each in state.iterdir()}) or run(words)
+    )
     assert service("uninstall", "--keep-ledger").exit_code == 0
+    assert seen[-3:-1] == [{"heads.json", "ledger.db"}] * 2
     assert sorted(each.name for each in paths.SERVICE_DIRECTORY.iterdir()) == ["heads.json", "ledger.db"]
     assert [words[2] for words in machine.ran[-3:-1]] == ["/setowner", "/remove"]
 

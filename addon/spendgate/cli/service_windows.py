@@ -81,12 +81,9 @@ def uninstall(*, keep_ledger: bool, dry_run: bool) -> None:
     """Raises StateError."""
     state = PureWindowsPath(paths.SERVICE_DIRECTORY)
     if dry_run:
-        _say((windows.NOT_AGAIN, windows.STOP, *(windows.kept(state) if keep_ledger else ())))
-        _say(
-            (),
-            f"removes {state}, {'but its ledger' if keep_ledger else 'the ledger with it'}, and the account's profile",
-        )
-        _say((windows.DELETE,))
+        what = "but its ledger" if keep_ledger else "the ledger with it"
+        _say((windows.NOT_AGAIN, windows.STOP), f"removes {state}, {what}, and the account's profile")
+        _say((*(windows.kept(state) if keep_ledger else ()), windows.DELETE))
         return
     check_administrator("uninstall")
     before = windows_manager.found()
@@ -98,10 +95,12 @@ def uninstall(*, keep_ledger: bool, dry_run: bool) -> None:
     if before.state != "stopped":
         stop_and_wait()
     trusted = windows_removing.trusted(paths.State(paths.SERVICE_DIRECTORY).ca_certificate)
-    if keep_ledger:
+    windows_removing.drop_state(paths.SERVICE_DIRECTORY, keep_ledger=keep_ledger)
+    if (
+        keep_ledger
+    ):  # of files alone by now: `icacls /T` goes through a junction, and the gate's account may have made one
         for step in windows.kept(state):
             done(step)
-    windows_removing.drop_state(paths.SERVICE_DIRECTORY, keep_ledger=keep_ledger)
     if windows_manager.drop_profile(windows.sid()):
         note("removed the account's profile")
     done(windows.DELETE)  # last: it says that there is something to remove, to whoever has to try again

@@ -22,9 +22,10 @@ def drop_state(state: Path, *, keep_ledger: bool) -> None:
     """
     try:
         for entry in sorted(state.iterdir()) if state.exists() else ():
-            if keep_ledger and entry.name in _LEDGER:
+            link = entry.is_symlink() or entry.is_junction()
+            if keep_ledger and entry.name in _LEDGER and entry.is_file() and not link:
                 continue
-            shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+            shutil.rmtree(entry) if entry.is_dir() and not link else entry.unlink()
         if not keep_ledger and state.exists():
             state.rmdir()
     except OSError as fault:
