@@ -241,6 +241,31 @@ def test_a_guardrail_is_flagged() -> None:
         assert INVOKE.reader(ask, 200, EVENTS).reading().flags == flags
 
 
+def test_a_guardrail_that_no_request_names_is_flagged() -> None:
+    """An account may enforce one, which the answer shows."""
+    plain = CONVERSE.ask(head(path="/model/amazon.nova-pro-v1:0/converse"), b"{}")
+    assert [each.flags for each in conversed(plain, trace={"guardrail": {"inputAssessment": {}}})] == [(GUARDED,)] * 2
+    stopped = conversed(
+        plain, ("messageStop", {"stopReason": "guardrail_intervened"}), stopReason="guardrail_intervened"
+    )
+    assert [each.flags for each in stopped] == [(GUARDED,)] * 2
+    ended = conversed(
+        plain, ("messageStop", {"stopReason": "end_turn"}), stopReason="end_turn", trace={"guardrail": None}
+    )
+    assert [each.flags for each in ended] == [()] * 2
+
+
+@pytest.mark.parametrize("name", ["openai-chat", "openai-responses"])
+@pytest.mark.parametrize(("host", "flags"), [(RUNTIME, (GUARDED,)), ("api.openai.com", ())])
+def test_a_guardrail_of_openais_apis_is_flagged(name: str, host: str, flags: tuple[str, ...]) -> None:
+    """AWS takes it in the same field of the head there."""
+    fields = CaseInsensitive({"X-Amzn-Bedrock-GuardrailIdentifier": "g"})
+    ask = DIALECTS[name].ask(Head("POST", host, "/openai/v1/any", "", fields), b'{"model":"openai.gpt-oss-20b-1:0"}')
+    for kind in ("application/json", "text/event-stream"):
+        reading = read(DIALECTS[name].reader(ask, 200, CaseInsensitive({"content-type": kind})), [b"{}"])
+        assert [flag for flag in reading.flags if flag == GUARDED] == [*flags]
+
+
 def test_a_tool_that_aws_runs_is_flagged() -> None:
     """Nova's search has a price by the call; a client's own tool has none."""
     for kind, flags in (("server_tool_use", (FEES,)), (None, ())):

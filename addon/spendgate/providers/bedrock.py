@@ -40,6 +40,7 @@ from spendgate.providers.jsonscan import ESCAPED, Scan, Scanner
 from spendgate.providers.packed import drawn
 from spendgate.providers.readers import BodyReader, FreeReader, is_open
 from spendgate.providers.shapes import COUNT, PRESENT, TEXT, Shape, cap, items, record
+from spendgate.providers.stated import GUARDRAIL
 
 _CLAUDE: Final = AnthropicMessages()
 _PATH: Final = re.compile(r"/model/(?:[^/]+:(?:inference-profile|foundation-model)/)?(.+)/[^/]+/?")
@@ -62,8 +63,6 @@ _CONVERSE_SCAN: Final = Scanner(
     ),
     marks=rb'(cachePoint|cache_control)"|ttl"\s*:\s*"(1h)"|(image|document|video|audio|s3Location)"\s*:',
 )  # fmt: skip
-_GUARDRAIL: Final = "x-amzn-bedrock-guardrailidentifier"
-"""InvokeModel's guardrail, in its request's head (botocore 1.44.8)."""
 _DRAWS: Final = re.compile(r"nova-canvas|titan-image|stability\.|stable-(?:image|diffusion)")
 """Amazon's and Stability's models of pictures: they count nothing, and are billed by the picture, which no list has."""
 _DRAWING_SCAN: Final = Scanner(Shape(imageGenerationConfig=record(numberOfImages=COUNT)), ("imageGenerationConfig",))
@@ -124,7 +123,7 @@ class BedrockInvoke(_Bedrock):
             streamed=head.path.rstrip("/").endswith("-stream"),
             service_tier=head.headers.get(TIER_HEADER) or said.service_tier,
             speed=speed_of(head.headers.get(LATENCY_HEADER)) or said.speed,
-            guarded=bool(head.headers.get(_GUARDRAIL)),
+            guarded=bool(head.headers.get(GUARDRAIL)),
         )
         if "anthropic." in (asked.model or ""):
             return asked

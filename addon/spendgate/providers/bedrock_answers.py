@@ -27,7 +27,7 @@ from spendgate.providers.interface import Headers
 from spendgate.providers.readers import from_headers
 from spendgate.providers.reading import Part, Reading
 from spendgate.providers.shapes import Fields, Shape
-from spendgate.providers.stated import FEES
+from spendgate.providers.stated import FEES, GUARDED
 from spendgate.providers.streams import text_bytes, tightened
 from spendgate.usage import NO_USAGE, Usage
 
@@ -39,8 +39,7 @@ LATENCY_HEADER: Final = "x-amzn-bedrock-performanceconfig-latency"
 """How InvokeModel is asked to serve, and in its answer's head how it did."""
 _OPTIMIZED: Final = "optimized"
 _ASSUMED: Final = "a region's price assumed"
-GUARDED: Final = "guardrail not priced"
-"""Flag of a call that a guardrail looked at: AWS bills it by the text beside the tokens, also where it lets nothing through."""
+_INTERVENED: Final = "guardrail_intervened"
 _HOSTED: Final = "server_tool_use"
 """The type of a tool that AWS itself has run (`systemTool`): Nova's search is billed by the call (botocore 1.44.8)."""
 _STARTED: Final = Shape(start=TOOL_USE)
@@ -69,7 +68,8 @@ def converse_document(reading: Reading, found: Fields, ask: Ask) -> Reading:
     output = found.get("output")
     content = ((output or {}).get("message") or {}).get("content") or []
     ran = ask.loops if output is None else any(_ran(block) for block in content)
-    return flagged(converse_answer(reading, found, ask), *_guarded(ask), *((FEES,) if ran else ()))
+    guarded = _guarded(ask) or _watched(found)
+    return flagged(converse_answer(reading, found, ask), *guarded, *((FEES,) if ran else ()))
 
 
 def flagged(reading: Reading, *flags: str) -> Reading:
@@ -79,6 +79,12 @@ def flagged(reading: Reading, *flags: str) -> Reading:
 
 def _guarded(ask: Ask) -> tuple[str, ...]:
     return (GUARDED,) if ask.guarded else ()
+
+
+def _watched(found: Fields) -> tuple[str, ...]:
+    """What an answer shows of a guardrail, also of one that an account enforces and no request names."""
+    seen = (found.get("trace") or {}).get("guardrail") or found.get("stopReason") == _INTERVENED
+    return (GUARDED,) if seen else ()
 
 
 def _ran(block: Fields | None) -> bool:
@@ -231,8 +237,10 @@ class ConverseStream(_Frames):
 
     def event(self, kind: str, payload: bytes) -> None:
         """Read one event."""
-        if kind == "metadata":
-            self.current = converse_answer(self.current, CONVERSE_ANSWER.read(payload), self.ask)
+        if kind in ("metadata", "messageStop"):
+            found = CONVERSE_ANSWER.read(payload)
+            answered = converse_answer(self.current, found, self.ask) if kind == "metadata" else self.current
+            self.current = flagged(answered, *_watched(found))
         elif kind == "contentBlockDelta":
             self.output_bytes += text_bytes(tightened(payload), _TEXTS)
         elif kind == "contentBlockStart" and _ran(_STARTED.read(payload).get("start")):
