@@ -26,13 +26,14 @@ from spendgate.providers.repeated import UNNAMED
 from spendgate.providers.socket_interface import Moved, SocketReader, Steered
 
 NAMES: Final = frozenset({
-    "agent_id", "audio", "background", "best_of", "cache_control", "compaction", "container", "content_policy_fallbacks",
-    "context_management", "context_window_fallbacks", "conversation", "data_sources", "deferred", "definition", "edits",
-    "enable_code_interpreter", "enable_search", "enable_thinking", "enabled", "fallbacks", "file_id", "generate", "id",
-    "input", "input_audio", "max_completion_tokens", "max_output_tokens", "max_tokens", "max_tool_calls", "max_uses",
-    "mcp_servers", "metadata", "mode", "model", "models", "multi_agent", "n", "output_format", "parameters", "plugins",
-    "preset", "previous_message_id", "previous_response_id", "prompt", "reasoning", "search_parameters", "service_tier",
-    "speed", "stream", "stream_format", "stream_id", "stream_options", "svg", "thread", "tools", "ttl", "type", "user_id",
+    "agent_id", "audio", "audio_url", "background", "background_options", "best_of", "cache_control", "compaction",
+    "completion_window", "container", "content_policy_fallbacks", "context_management", "context_window_fallbacks",
+    "conversation", "data_sources", "deferred", "definition", "document_url", "edits", "enable_code_interpreter",
+    "enable_search", "enable_thinking", "enabled", "fallbacks", "file_id", "file_url", "generate", "id", "image_url", "input",
+    "input_audio", "max_completion_tokens", "max_output_tokens", "max_tokens", "max_tool_calls", "max_uses", "mcp_servers",
+    "metadata", "mode", "model", "models", "multi_agent", "n", "output_format", "parameters", "plugins", "preset",
+    "previous_message_id", "previous_response_id", "prompt", "reasoning", "search_parameters", "service_tier", "speed",
+    "stream", "stream_format", "stream_id", "stream_options", "svg", "thread", "tools", "ttl", "type", "user_id", "video_url",
     "web_search_options",
 })  # fmt: skip
 """The keys that are looked at in a request, at any depth."""
