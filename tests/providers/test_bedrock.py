@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import boto3
 import botocore
@@ -293,6 +293,25 @@ def test_a_prompt_routers_choice_is_priced(model: str, invoked: str, priced: str
     """Where the path's ARN hides the model, AWS's trace names the one that answered."""
     for reading in conversed(Ask(model=model), trace={"promptRouter": {"invokedModelId": invoked}}):
         assert [(part.model, reading.model) for part in reading.parts] == [(priced, priced)]
+
+
+@pytest.mark.parametrize(
+    ("model", "converse", "invoke"),
+    [
+        (ROUTER, None, None),
+        (ROUTER.replace("default-", ""), None, None),
+        ("arn:aws:bedrock:us-east-1:1:custom-model/anthropic.claude-x-v1:0/a", 9, None),
+        ("us.anthropic.claude-x-v1:0", 9, 9),
+    ],
+)
+def test_a_model_that_only_the_answer_names_bounds_nothing(
+    model: str, converse: int | None, invoke: int | None
+) -> None:
+    """What is charged then is the price of that one, and not the one that the request was bounded by."""
+    path = f"/model/{quote(model, safe='')}"
+    body = json.dumps({"inferenceConfig": {"maxTokens": 9}, "max_tokens": 9, "messages": []}).encode()
+    assert CONVERSE.ask(head(path=f"{path}/converse"), body).output_tokens_max == converse
+    assert INVOKE.ask(head(path=f"{path}/invoke"), body).output_tokens_max == invoke
 
 
 @pytest.mark.parametrize("prefix", ["", "/openai"])
