@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import boto3
 import botocore
@@ -241,6 +241,31 @@ def test_a_guardrail_is_flagged() -> None:
         assert INVOKE.reader(ask, 200, EVENTS).reading().flags == flags
 
 
+def test_a_guardrail_that_no_request_names_is_flagged() -> None:
+    """An account may enforce one, which the answer shows."""
+    plain = CONVERSE.ask(head(path="/model/amazon.nova-pro-v1:0/converse"), b"{}")
+    assert [each.flags for each in conversed(plain, trace={"guardrail": {"inputAssessment": {}}})] == [(GUARDED,)] * 2
+    stopped = conversed(
+        plain, ("messageStop", {"stopReason": "guardrail_intervened"}), stopReason="guardrail_intervened"
+    )
+    assert [each.flags for each in stopped] == [(GUARDED,)] * 2
+    ended = conversed(
+        plain, ("messageStop", {"stopReason": "end_turn"}), stopReason="end_turn", trace={"guardrail": None}
+    )
+    assert [each.flags for each in ended] == [()] * 2
+
+
+@pytest.mark.parametrize("name", ["openai-chat", "openai-responses"])
+@pytest.mark.parametrize(("host", "flags"), [(RUNTIME, (GUARDED,)), ("api.openai.com", ())])
+def test_a_guardrail_of_openais_apis_is_flagged(name: str, host: str, flags: tuple[str, ...]) -> None:
+    """AWS takes it in the same field of the head there."""
+    fields = CaseInsensitive({"X-Amzn-Bedrock-GuardrailIdentifier": "g"})
+    ask = DIALECTS[name].ask(Head("POST", host, "/openai/v1/any", "", fields), b'{"model":"openai.gpt-oss-20b-1:0"}')
+    for kind in ("application/json", "text/event-stream"):
+        reading = read(DIALECTS[name].reader(ask, 200, CaseInsensitive({"content-type": kind})), [b"{}"])
+        assert [flag for flag in reading.flags if flag == GUARDED] == [*flags]
+
+
 def test_a_tool_that_aws_runs_is_flagged() -> None:
     """Nova's search has a price by the call; a client's own tool has none."""
     for kind, flags in (("server_tool_use", (FEES,)), (None, ())):
@@ -268,6 +293,25 @@ def test_a_prompt_routers_choice_is_priced(model: str, invoked: str, priced: str
     """Where the path's ARN hides the model, AWS's trace names the one that answered."""
     for reading in conversed(Ask(model=model), trace={"promptRouter": {"invokedModelId": invoked}}):
         assert [(part.model, reading.model) for part in reading.parts] == [(priced, priced)]
+
+
+@pytest.mark.parametrize(
+    ("model", "converse", "invoke"),
+    [
+        (ROUTER, None, None),
+        (ROUTER.replace("default-", ""), None, None),
+        ("arn:aws:bedrock:us-east-1:1:custom-model/anthropic.claude-x-v1:0/a", 9, None),
+        ("us.anthropic.claude-x-v1:0", 9, 9),
+    ],
+)
+def test_a_model_that_only_the_answer_names_bounds_nothing(
+    model: str, converse: int | None, invoke: int | None
+) -> None:
+    """What is charged then is the price of that one, and not the one that the request was bounded by."""
+    path = f"/model/{quote(model, safe='')}"
+    body = json.dumps({"inferenceConfig": {"maxTokens": 9}, "max_tokens": 9, "messages": []}).encode()
+    assert CONVERSE.ask(head(path=f"{path}/converse"), body).output_tokens_max == converse
+    assert INVOKE.ask(head(path=f"{path}/invoke"), body).output_tokens_max == invoke
 
 
 @pytest.mark.parametrize("prefix", ["", "/openai"])

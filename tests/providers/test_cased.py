@@ -7,6 +7,7 @@ import json
 import pytest
 from msgspec.structs import replace
 
+from spendgate.errors import WireError
 from spendgate.providers import cased
 from spendgate.providers.ask import Ask
 from spendgate.providers.base import BaseDialect
@@ -186,3 +187,19 @@ def test_space_before_a_colon_hides_no_key(space: int) -> None:
     found = folded(f'{{"a":"{padding}","MODEL"{" " * space}:"b"}}')
     assert found is not None
     assert json.loads(found)["model"] == "b"
+
+
+@pytest.mark.parametrize("more", ["", ',{"x":1}', "]}", "}}", ' {"x":1}'])
+@pytest.mark.parametrize("text", ["a", "\ud800"], ids=["text", "half a pair"])
+@pytest.mark.parametrize("size", [70_000, 1_100_000])
+def test_a_document_that_something_follows_is_not_read(more: str, text: str, size: int) -> None:
+    """A gateway may read the first alone: its last members seemed to be nested in what follows."""
+    said = json.dumps({"role": "user", "content": text * (size // 6 if text != "a" else size)})
+    body = f'{{"model":"m-1","messages":[{said}],"model":"m-2","n":9}}{more}'.encode()
+    asking = cased.asking(DIALECTS["openai-chat"], HEAD, body)
+    if more:
+        with pytest.raises(WireError):
+            at_once(asking)
+    else:
+        ask = at_once(asking)
+        assert (ask.model, ask.also, ask.choices) == ("m-2", ("m-1",), 9)

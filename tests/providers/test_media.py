@@ -218,7 +218,17 @@ def test_forms_name_their_model() -> None:
     assert sum(1 for _ in steps) >= 2
 
 
-@pytest.mark.parametrize("kind", ["application/json", "multipart/form-data", "multipart/form-data; boundary=other", ""])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "application/json",
+        "multipart/form-data",
+        "multipart/form-data; boundary=other",
+        "multipart/form-data; boundary=other; boundary=b0undary",
+        "multipart/form-data; boundary*=utf-8''other; boundary=b0undary",
+        "",
+    ],
+)
 def test_what_is_no_form_says_so(kind: str) -> None:
     """The caller then treats the call as one without a known model."""
     _, body = form(model="whisper-1")

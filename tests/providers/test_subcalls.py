@@ -12,7 +12,7 @@ import pytest
 from genai_prices import Usage as ListedUsage
 from genai_prices import calc_price
 
-from providers.feeding import JSON, STREAM, each_way, fed
+from providers.feeding import JSON, STREAM, each_way, fed, head
 from spendgate.pricing import Charge, PriceBook
 from spendgate.providers.dialects import DIALECTS
 from spendgate.providers.reading import Reading
@@ -162,6 +162,26 @@ def test_a_shell_of_openais_is_a_container_too() -> None:
     }  # fmt: skip
     reading = fed(DIALECTS["openai-responses"], json.dumps(answer).encode(), stream=False)
     assert reading.flags == ("fee not priced: 1 shell",)
+
+
+def test_cache_writes_of_twelve_hours_are_flagged() -> None:
+    """The list has the price of those of 30 minutes."""
+    for hours, minutes, flags in ((9, 1, ("at the plain price: cache writes of 12 hours",)), (0, 10, ())):
+        kept = {"ttl_12h_tokens": hours, "ttl_30m_tokens": minutes}
+        details = {"cached_tokens": 0, "cache_write_tokens": 10, "cache_write_tokens_details": kept}
+        usage = {"input_tokens": 20, "output_tokens": 1, "total_tokens": 21, "input_tokens_details": details}
+        answer = {"id": "r", "status": "completed", "usage": usage, "output": []}
+        reading = fed(DIALECTS["openai-responses"], json.dumps(answer).encode(), stream=False)
+        assert (reading.final, reading.parts[0].usage.cache_write_tokens, reading.flags) == (True, 10, flags)
+
+
+@pytest.mark.parametrize(("window", "flagged"), [("8h", True), ("2h", True), ("soonest", False), (None, False)])
+def test_a_completion_window_is_flagged(window: str | None, flagged: bool) -> None:
+    """OpenAI takes something off that no answer tells."""
+    asked = {"model": "m", "background": True, "background_options": {"completion_window": window}}
+    ask = DIALECTS["openai-responses"].ask(head(), json.dumps(asked).encode())
+    reading = fed(DIALECTS["openai-responses"], b'{"id":"r","status":"queued"}', stream=False, ask=ask)
+    assert ("at the plain price: completion_window" in reading.flags) is flagged
 
 
 def test_images_of_the_image_tool_are_billed_at_its_model() -> None:

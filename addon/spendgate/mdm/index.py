@@ -10,7 +10,7 @@ from spendgate.mdm import index_certificates as certificates
 from spendgate.mdm.index_order import order
 from spendgate.mdm.index_stopping import stopping
 from spendgate.mdm.interface import Made
-from spendgate.mdm.rollout import FromUrl, Rollout, Stage
+from spendgate.mdm.rollout import FromUrl, Mode, Rollout, Stage
 
 NAME: Final = "README.md"
 _LOGIN: Final = "/etc/credstore/SPENDGATE_UPSTREAM_AUTH"

@@ -63,6 +63,8 @@ class Ask(Struct, frozen=True):
     """Of a WebSocket: the running response that it adds input to. The server then begins another by itself, as that one was asked
     for, with what this says of it."""
     background: bool = False
+    discounted: bool = False
+    """It may be worked off hours later, for less: no answer says so (OpenAI's `completion_window`)."""
     characters: int | None = None
     """Characters that are to be spoken, where the dialect bills by them."""
     generates: bool = True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterable
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -12,8 +13,12 @@ from spendgate.providers.boundaries import BlankLines, Boundaries
 from spendgate.providers.interface import Answer, Head, Headers, Notice, Reader
 from spendgate.providers.jsonscan import Scan, Scanner, at_once
 from spendgate.providers.packed import packed
-from spendgate.providers.readers import FreeReader, is_events, is_open, served
+from spendgate.providers.readers import Flagged, FreeReader, is_events, is_open, served
 from spendgate.providers.refusals import openai_error, openai_refusal
+from spendgate.providers.stated import GUARDED, GUARDRAIL
+
+_BEDROCK: Final = "bedrock-"
+"""How the names of Bedrock's hosts begin."""
 
 
 def asked_also(ask: Ask, names: Iterable[str]) -> Ask:
@@ -71,9 +76,16 @@ class BaseDialect(ABC):
 class OpenAIDialect(BaseDialect):
     """A dialect with OpenAI's error shape, and its word on which model serves."""
 
+    def asking(self, head: Head, body: bytes) -> Generator[None, None, Ask]:
+        """What the request asks for, in steps; on Bedrock a guardrail may look at it."""
+        ask = yield from super().asking(head, body)
+        guarded = head.host.startswith(_BEDROCK) and bool(head.headers.get(GUARDRAIL))
+        return replace(ask, guarded=True) if guarded else ask
+
     def reader(self, ask: Ask, status: int, headers: Headers) -> Reader:
         """A reader for the response."""
-        return served(super().reader(ask, status, headers), headers)
+        reader = served(super().reader(ask, status, headers), headers)
+        return Flagged(reader, GUARDED) if ask.guarded and status < 300 else reader
 
     def refusal(self, notice: Notice, tool: str | None, *, strict: bool = False) -> Answer:
         """A refusal in OpenAI's error shape."""

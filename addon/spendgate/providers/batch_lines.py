@@ -32,6 +32,7 @@ class _Details(Struct, frozen=True, gc=False):
     cache_write_tokens: _Count | None = None
     reasoning_tokens: _Count | None = None
     audio_tokens: _Count | None = None
+    cache_write_tokens_details: None = None
 
 
 class _Split(Struct, frozen=True, gc=False):

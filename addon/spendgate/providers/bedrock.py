@@ -18,6 +18,7 @@ from urllib.parse import unquote
 
 from msgspec.structs import replace
 
+from spendgate.model_names import hides_model
 from spendgate.providers.anthropic import AnthropicMessages
 from spendgate.providers.ask import Ask
 from spendgate.providers.base import BaseDialect
@@ -33,12 +34,15 @@ from spendgate.providers.jsonscan import ESCAPED, Scan, Scanner
 from spendgate.providers.packed import drawn
 from spendgate.providers.readers import BodyReader, FreeReader, is_open
 from spendgate.providers.shapes import COUNT, PRESENT, TEXT, Shape, cap, items, record
+from spendgate.providers.stated import GUARDRAIL
 
 _CLAUDE: Final = AnthropicMessages()
 _PATH: Final = re.compile(
     r"/(?:.+/)?model/(?:[^/]+:(?:inference-profile|foundation-model)/)?(.+)/[^/]+/?", re.IGNORECASE
 )
 """A gateway of one's own has it below whatever it puts in front."""
+_ROUTER: Final = re.compile(r":(?:default-)?prompt-router/")
+"""A router charges by the model that it chooses, which it names afterwards: no price bounds it before."""
 _TOOLS_BYTES: Final = 1536
 """Tokens that a model's own prompt for tools adds at most, as for Claude."""
 _CONVERSE: Final = Shape(
@@ -58,8 +62,6 @@ _CONVERSE_SCAN: Final = Scanner(
     ),
     marks=rb'(cachePoint|cache_control)"|ttl"\s*:\s*"(1h)"|(image|document|video|audio|s3Location)"\s*:',
 )  # fmt: skip
-_GUARDRAIL: Final = "x-amzn-bedrock-guardrailidentifier"
-"""InvokeModel's guardrail, in its request's head (botocore 1.44.8)."""
 _DRAWS: Final = re.compile(r"nova-canvas|titan-image|stability\.|stable-(?:image|diffusion)")
 """Amazon's and Stability's models of pictures: they count nothing, and are billed by the picture, which no list has."""
 _DRAWING_SCAN: Final = Scanner(Shape(imageGenerationConfig=record(numberOfImages=COUNT)), ("imageGenerationConfig",))
@@ -120,9 +122,9 @@ class BedrockInvoke(_Bedrock):
             streamed=head.path.rstrip("/").endswith("-stream"),
             service_tier=head.headers.get(TIER_HEADER) or said.service_tier,
             speed=speed_of(head.headers.get(LATENCY_HEADER)) or said.speed,
-            guarded=bool(head.headers.get(_GUARDRAIL)),
+            guarded=bool(head.headers.get(GUARDRAIL)),
         )
-        if "anthropic." in (asked.model or ""):
+        if "anthropic." in (asked.model or "") and not hides_model(asked.model):
             return asked
         return replace(asked, opaque_input=True, output_tokens_max=None)
 
@@ -153,18 +155,18 @@ class BedrockConverse(_Bedrock):
 
     def asked(self, head: Head, body: bytes, scan: Scan) -> Ask:
         """The Ask of a request with this scan."""
-        found = scan.fields
+        found, model = scan.fields, model_of(head.path)
         tools = (found.get("toolConfig") or {}).get("tools")
         cached = bool(scan.marks & {b"cachePoint", b"cache_control", ESCAPED})
         hour = bool(scan.marks & {b"1h", ESCAPED})
         return Ask(
-            model=model_of(head.path),
+            model=model,
             streamed=head.path.rstrip("/").endswith("-stream"),
             text_bytes=len(body) + (_TOOLS_BYTES if tools else 0),
             # A prompt's text may be kept at AWS (`promptVariables`); a model's own fields may hold anything, also a larger cap.
             opaque_input=bool(scan.marks & _OPAQUE or found.get("promptVariables")),
             output_tokens_max=None
-            if found.get("additionalModelRequestFields")
+            if found.get("additionalModelRequestFields") or _ROUTER.search(model or "")
             else cap((found.get("inferenceConfig") or {}).get("maxTokens")),
             service_tier=(found.get("serviceTier") or {}).get("type"),
             speed=speed_of((found.get("performanceConfig") or {}).get("latency")),

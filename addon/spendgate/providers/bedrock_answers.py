@@ -17,7 +17,7 @@ from spendgate.providers.bedrock_usage import converse_usage, header_usage
 from spendgate.providers.interface import Headers
 from spendgate.providers.reading import Part, Reading
 from spendgate.providers.shapes import Fields
-from spendgate.providers.stated import FEES
+from spendgate.providers.stated import FEES, GUARDED
 from spendgate.usage import NO_USAGE, Usage
 
 CLAUDE: Final = AnthropicMessages()
@@ -28,8 +28,7 @@ LATENCY_HEADER: Final = "x-amzn-bedrock-performanceconfig-latency"
 """How InvokeModel is asked to serve, and in its answer's head how it did."""
 _OPTIMIZED: Final = "optimized"
 _ASSUMED: Final = "a region's price assumed"
-GUARDED: Final = "guardrail not priced"
-"""Flag of a call that a guardrail looked at: AWS bills it by the text beside the tokens, also where it lets nothing through."""
+_INTERVENED: Final = "guardrail_intervened"
 _HOSTED: Final = "server_tool_use"
 """The type of a tool that AWS itself has run (`systemTool`): Nova's search is billed by the call (botocore 1.44.8)."""
 _INVOKED: Final = re.compile(r".*:(?:inference-profile|foundation-model)/(.+)")
@@ -54,7 +53,7 @@ def converse_document(reading: Reading, found: Fields, ask: Ask) -> Reading:
     output = found.get("output")
     content = ((output or {}).get("message") or {}).get("content") or []
     ran = ask.loops if output is None else any(aws_ran(block) for block in content)
-    return flagged(converse_answer(reading, found, ask), *guarded(ask), *((FEES,) if ran else ()))
+    return flagged(converse_answer(reading, found, ask), *(guarded(ask) or watched(found)), *((FEES,) if ran else ()))
 
 
 def flagged(reading: Reading, *flags: str) -> Reading:
@@ -65,6 +64,12 @@ def flagged(reading: Reading, *flags: str) -> Reading:
 def guarded(ask: Ask) -> tuple[str, ...]:
     """The flag of a call that a guardrail looks at."""
     return (GUARDED,) if ask.guarded else ()
+
+
+def watched(found: Fields) -> tuple[str, ...]:
+    """What an answer shows of a guardrail, also of one that an account enforces and no request names."""
+    seen = (found.get("trace") or {}).get("guardrail") or found.get("stopReason") == _INTERVENED
+    return (GUARDED,) if seen else ()
 
 
 def aws_ran(block: Fields | None) -> bool:

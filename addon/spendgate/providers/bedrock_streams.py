@@ -14,7 +14,17 @@ from msgspec.structs import replace
 
 from spendgate.errors import WireError
 from spendgate.providers.ask import Ask
-from spendgate.providers.bedrock_answers import CLAUDE, aws_ran, converse_answer, counted, guarded, served_as, tiered
+from spendgate.providers.bedrock_answers import (
+    CLAUDE,
+    aws_ran,
+    converse_answer,
+    counted,
+    flagged,
+    guarded,
+    served_as,
+    tiered,
+    watched,
+)
 from spendgate.providers.bedrock_usage import CONVERSE_ANSWER, METRICS, TOOL_USE, metrics_usage
 from spendgate.providers.eventstream import Frame, FrameReader
 from spendgate.providers.interface import Headers
@@ -91,8 +101,10 @@ class ConverseStream(_Frames):
 
     def event(self, kind: str, payload: bytes) -> None:
         """Read one event."""
-        if kind == "metadata":
-            self.current = converse_answer(self.current, CONVERSE_ANSWER.read(payload), self.ask)
+        if kind in ("metadata", "messageStop"):
+            found = CONVERSE_ANSWER.read(payload)
+            answered = converse_answer(self.current, found, self.ask) if kind == "metadata" else self.current
+            self.current = flagged(answered, *watched(found))
         elif kind == "contentBlockDelta":
             self.output_bytes += text_bytes(tightened(payload), _TEXTS)
         elif kind == "contentBlockStart" and aws_ran(_STARTED.read(payload).get("start")):

@@ -10,7 +10,7 @@ from typing import Final
 
 from spendgate.providers.interface import Headers
 from spendgate.providers.jsonscan import Scanner
-from spendgate.providers.shapes import COUNT, TEXT, Fields, Shape, items, record
+from spendgate.providers.shapes import COUNT, GIVEN, TEXT, Fields, Shape, items, record
 from spendgate.usage import Usage
 
 CONVERSE_USAGE: Final = record(
@@ -26,10 +26,13 @@ CONVERSE_ANSWER: Final = Shape(
     usage=CONVERSE_USAGE,
     serviceTier=record(type=TEXT),
     performanceConfig=record(latency=TEXT),
-    trace=record(promptRouter=record(invokedModelId=TEXT)),
+    trace=record(promptRouter=record(invokedModelId=TEXT), guardrail=GIVEN),
+    stopReason=TEXT,
     output=record(message=record(content=items(TOOL_USE))),
 )
-CONVERSE_ANSWER_SCAN: Final = Scanner(CONVERSE_ANSWER, ("usage", "serviceTier", "performanceConfig", "trace"))
+CONVERSE_ANSWER_SCAN: Final = Scanner(
+    CONVERSE_ANSWER, ("usage", "serviceTier", "performanceConfig", "trace", "stopReason")
+)
 METRICS: Final = record(
     inputTokenCount=COUNT,
     outputTokenCount=COUNT,

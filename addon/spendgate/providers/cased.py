@@ -9,31 +9,35 @@ Sources: pkg.go.dev/encoding/json, Unmarshal; Go's fold.go, which takes the Kelv
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Generator
 from functools import lru_cache
 from typing import Final
 
+import msgspec
 from msgspec.structs import replace
 
 from spendgate.providers.ask import Ask
 from spendgate.providers.base import asked_also
 from spendgate.providers.interface import Dialect, Head
+from spendgate.providers.jsonscan import WHOLE_BYTES_MAX
 from spendgate.providers.jsonspace import FAR, REACH_BYTES
-from spendgate.providers.jsonwalk import values_at
+from spendgate.providers.jsonwalk import alone, values_at
 from spendgate.providers.repeated import UNNAMED
 from spendgate.providers.socket_interface import Moved, SocketReader, Steered
 
 NAMES: Final = frozenset({
-    "agent_id", "audio", "background", "best_of", "cache_control", "compaction", "container", "content_policy_fallbacks",
-    "context_management", "context_window_fallbacks", "conversation", "data_sources", "deferred", "definition", "edits",
-    "enable_code_interpreter", "enable_search", "enable_thinking", "enabled", "fallbacks", "file_id", "generate", "id", "input",
-    "input_audio",
-    "max_completion_tokens", "max_output_tokens", "max_tokens", "max_tool_calls", "max_uses", "mcp_servers", "metadata", "mode",
-    "model", "models", "multi_agent", "n", "output_format", "parameters", "plugins", "preset", "previous_message_id",
-    "previous_response_id", "prompt", "reasoning", "search_parameters", "service_tier", "speed", "stream", "stream_format",
-    "stream_id", "stream_options", "svg", "thread", "tools", "ttl", "type", "user_id", "web_search_options",
+    "agent_id", "audio", "audio_url", "background", "background_options", "best_of", "cache_control", "compaction",
+    "completion_window", "container", "content_policy_fallbacks", "context_management", "context_window_fallbacks",
+    "conversation", "data_sources", "deferred", "definition", "document_url", "edits", "enable_code_interpreter",
+    "enable_search", "enable_thinking", "enabled", "fallbacks", "file_id", "file_url", "generate", "id", "image_url", "input",
+    "input_audio", "max_completion_tokens", "max_output_tokens", "max_tokens", "max_tool_calls", "max_uses", "mcp_servers",
+    "metadata", "mode", "model", "models", "multi_agent", "n", "output_format", "parameters", "plugins", "preset",
+    "previous_message_id", "previous_response_id", "prompt", "reasoning", "search_parameters", "service_tier", "speed",
+    "stream", "stream_format", "stream_id", "stream_options", "svg", "thread", "tools", "ttl", "type", "user_id", "video_url",
+    "web_search_options",
     # Google's and AWS's.
     "additionalModelRequestFields", "agent", "candidateCount", "candidate_count", "generationConfig", "generation_config",
     "guardrailConfig", "imageGenerationConfig", "inferenceConfig", "latency", "manualMode", "manual_mode", "maxOutputTokens",
@@ -57,6 +61,9 @@ _BOUNDING_WITHIN: Final = {
 }
 """Those that stand one level deeper, by the member that they stand in, which may itself stand twice."""
 _STEP_BYTES: Final = 128 * 1024
+_AT_ONCE_BYTES: Final = 1024 * 1024
+"""Half a millisecond to look through."""
+_skip = msgspec.json.Decoder(msgspec.Raw).decode
 _START_BYTES: Final = 64
 _HITS_A_STEP: Final = 256
 # A string, behind a quote that is not escaped, with something that a letter in lower case may hide in, and its colon, which may
@@ -73,11 +80,24 @@ def asking(dialect: Dialect, head: Head, body: bytes) -> Generator[None, None, A
     ask = yield from dialect.asking(head, body)
     if body[:_START_BYTES].lstrip()[:1] != b"{":
         return ask  # a form: its files hold whatever looks like a key
+    yield from _one(body)
     folded = yield from in_lower_case(body)
     if folded is not None:
         ask = weaker(ask, (yield from dialect.asking(head, folded)))
     other = yield from by_the_first(body if folded is None else folded)
     return ask if other is None else weaker(ask, (yield from dialect.asking(head, other)))
+
+
+def _one(body: bytes) -> Generator[None, None, None]:
+    """Raises WireError where more follows the document: some parsers (Go's json.Decoder) read the first alone, and the members of
+    a long one that seems to go on seem to be nested."""
+    if len(body) < WHOLE_BYTES_MAX:
+        return  # parsed whole
+    if len(body) <= _AT_ONCE_BYTES:
+        with contextlib.suppress(msgspec.MsgspecError):
+            _skip(body)
+            return
+    yield from alone(body)  # longer, or not as msgspec has its text
 
 
 def by_the_first(body: bytes) -> Generator[None, None, bytes | None]:

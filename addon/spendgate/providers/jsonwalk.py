@@ -47,6 +47,11 @@ def wanted_members(body: bytes, keys: frozenset[str]) -> Generator[None, None, b
     return b"{" + b",".join(found) + b"}"
 
 
+def alone(body: bytes) -> Generator[None, None, None]:
+    """Raises WireError where the body is no object, or something follows it."""
+    yield from _spans(body, frozenset())
+
+
 def value_of(body: bytes, key: str) -> Generator[None, None, bytes | None]:
     """The value of the last top-level member with this key, of any length and as it is written; None where there is none. Raises
     WireError: not an object."""

@@ -20,6 +20,7 @@ _HEAD_BYTES_MAX: Final = 4 * 1024
 _BOUNDARY: Final = re.compile(
     r"""multipart/form-data\s*;(?:.*;)?\s*boundary=(?:"([^"]{1,70})"|([^\s;"]{1,70}))""", re.IGNORECASE
 )
+_BOUNDARIES: Final = re.compile(r"boundary(\*[0-9*]*)?\s*=", re.IGNORECASE)
 _NAME: Final = re.compile(
     rb"""content-disposition:\s*form-data\s*;(?:[^\r\n]*;)?\s*name=(?:"([^"\r\n]*)"|([^\s;"]+))""", re.IGNORECASE
 )
@@ -39,9 +40,9 @@ def is_form(content_type: str | None) -> bool:
 
 def fields(content_type: str, body: bytes) -> Generator[None, None, Form]:
     """The fields of a form, read in steps of well under a millisecond. Raises WireError where it is none."""
-    found = _BOUNDARY.match(content_type)
-    if found is None:
-        raise WireError("a form without a boundary")
+    found, named = _BOUNDARY.match(content_type), _BOUNDARIES.findall(content_type)
+    if found is None or named != [""]:
+        raise WireError("a form without a boundary, or with another one")  # parsers differ in which of two they take
     delimiter = b"--" + (found[1] or found[2]).encode("latin-1", "replace")
     form: Form = {}
     at = yield from _find(body, delimiter, 0)

@@ -16,7 +16,7 @@ from spendgate.providers.copilot_usage import COPILOT_USAGE, copilot_cost_nanos
 from spendgate.providers.jsonscan import Scanner
 from spendgate.providers.openai_hosted import hosted_tools
 from spendgate.providers.openai_image_usage import IMAGE_USAGE
-from spendgate.providers.openai_usage import USAGE, price_context, usage_of
+from spendgate.providers.openai_usage import LONG_WRITES, USAGE, price_context, usage_of, writes_long
 from spendgate.providers.reading import Part, Reading
 from spendgate.providers.shapes import COUNT, FLAG, TEXT, Fields, Shape, items, record
 from spendgate.providers.stated import FEES, stated_nanos, tools_run
@@ -80,7 +80,8 @@ def answer(reading: Reading, found: Fields, event: str = "") -> Reading:
     if stated is None:
         stated = stated_nanos(usage) if final else reading.stated_cost_nanos
     unpriced = last and (tools_run(usage) or any(item.get("type") in _OTHERS_SEARCHES for item in output))
-    flags = (*fees.flags, *((FEES,) if unpriced else ())) if stated is None else ()
+    told = (*fees.flags, *((FEES,) if unpriced else ()), *((LONG_WRITES,) if writes_long(usage) else ()))
+    flags = told if stated is None else ()
     return replace(
         reading,
         parts=(part, *fees.parts),

@@ -18,12 +18,15 @@ from spendgate.providers.openai_answers import ANSWER, ANSWER_SCAN, MARKS, answe
 from spendgate.providers.openai_responses_asked import REQUEST_SCAN, ask_of
 from spendgate.providers.openai_responses_socket import ResponsesSocket
 from spendgate.providers.openai_steering import steer_failed
-from spendgate.providers.readers import BodyReader
+from spendgate.providers.readers import BodyReader, Flagged
 from spendgate.providers.refusals import responses_cut, responses_failed, responses_frame
 from spendgate.providers.results import NoResults, OneResult
 from spendgate.providers.sse import Oversized
 from spendgate.providers.streams import EventReader
 
+DISCOUNTED: Final = "at the plain price: completion_window"
+"""Flag of a background response that may wait: OpenAI takes 30% off for two hours and 40% for eight (developers.openai.com, flex
+processing), which no list has."""
 TEXTS: Final = (b"delta",)
 
 
@@ -37,6 +40,11 @@ class OpenAIResponses(OpenAIDialect):
     def asked(self, head: Head, body: bytes, scan: Scan) -> Ask:
         """The Ask of a request with this scan."""
         return ask_of(head, body, scan)
+
+    def reader(self, ask: Ask, status: int, headers: Headers) -> Reader:
+        """A reader for the response."""
+        reader = super().reader(ask, status, headers)
+        return Flagged(reader, DISCOUNTED) if ask.discounted and status < 300 else reader
 
     def events(self, ask: Ask, headers: Headers) -> Reader:
         """A reader of a stream of events."""

@@ -30,6 +30,7 @@ _REQUEST: Final = Shape(
     max_tool_calls=COUNT,
     service_tier=TEXT,
     background=FLAG,
+    background_options=record(completion_window=TEXT),
     generate=FLAG,
     previous_response_id=NAMED,
     conversation=NAMED,
@@ -84,7 +85,8 @@ def _kept(body: bytes) -> Generator[None, None, bool]:
 REQUEST_SCAN: Final = _ResponsesScanner(
     _REQUEST,
     (
-        "model", "stream", "stream_id", "max_output_tokens", "max_tool_calls", "service_tier", "background", "generate",
+        "model", "stream", "stream_id", "max_output_tokens", "max_tool_calls", "service_tier", "background",
+        "background_options", "generate",
         "previous_response_id", "conversation", "prompt", "reasoning", "multi_agent", "tools", "context_management",
         *NAMING,
     ),
@@ -130,6 +132,7 @@ def ask_of(head: Head, body: bytes, scan: Scan) -> Ask:
         or (found.get("reasoning") or {}).get("mode") == "pro"
         or (team is not None and team.get("enabled") is not False),
         background=bool(found.get("background")),
+        discounted=(found.get("background_options") or {}).get("completion_window") not in (None, "soonest"),
         continues=before if isinstance(before, str) else kept,
         conversation=kept,
         generates=found.get("generate") is not False,

@@ -17,7 +17,12 @@ from spendgate.providers.shapes import COUNT, Fields, record
 from spendgate.providers.stated import STATED
 from spendgate.usage import Usage
 
-_INPUT_DETAILS: Final = {"cached_tokens": COUNT, "cache_write_tokens": COUNT, "audio_tokens": COUNT}
+_INPUT_DETAILS: Final = {
+    "cached_tokens": COUNT, "cache_write_tokens": COUNT, "audio_tokens": COUNT,
+    "cache_write_tokens_details": record(ttl_12h_tokens=COUNT),
+}  # fmt: skip
+LONG_WRITES: Final = "at the plain price: cache writes of 12 hours"
+"""Flag of writes for which the list has the price of 30 minutes alone (openai-python 3.54, types/responses/response_usage.py)."""
 _OUTPUT_DETAILS: Final = {"reasoning_tokens": COUNT, "audio_tokens": COUNT}
 _USAGE: Final = {
     "prompt_tokens": COUNT,
@@ -84,6 +89,12 @@ def disjoint(
         output_audio_tokens=spoken,
         web_searches=searches,
     )
+
+
+def writes_long(found: Fields) -> bool:
+    """Whether a `usage` object counts cache writes that are kept for 12 hours."""
+    details = _either(found, "prompt_tokens_details", "input_tokens_details") or {}
+    return bool((details.get("cache_write_tokens_details") or {}).get("ttl_12h_tokens"))
 
 
 def price_context(tier: str | None) -> Mapping[str, str]:

@@ -135,6 +135,28 @@ class _Served:
         return replace(reading, model=self._model, parts=parts)
 
 
+class Flagged:
+    """A reader of an answer to a request that alone tells what is to be flagged."""
+
+    __slots__ = ("_flag", "_reader", "feed")
+
+    def __init__(self, reader: Reader, flag: str) -> None:
+        self._reader = reader
+        self._flag = flag
+        self.feed = reader.feed
+
+    def reading(self) -> Reading:
+        """What has been read so far."""
+        return self._told(self._reader.reading())
+
+    def close(self) -> Reading:
+        """The whole."""
+        return self._told(self._reader.close())
+
+    def _told(self, reading: Reading) -> Reading:
+        return replace(reading, flags=(*reading.flags, self._flag))
+
+
 class BodyReader:
     """Reads one JSON answer: whole when it is short, from its two ends when it is long. Memory is bounded either way."""
 

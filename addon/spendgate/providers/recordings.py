@@ -7,6 +7,7 @@ count. What says nothing is taken for speech as it is mostly sent. A head may be
 from __future__ import annotations
 
 import re
+from itertools import islice
 from typing import Final
 
 USUAL_BYTES_A_SECOND: Final = 8_000
@@ -15,7 +16,11 @@ _BYTES_A_SECOND: Final = (1_000, 1_200_000)
 """From speech at 8 kbit/s to 24 bits of two channels at 192 kHz: what a head says beside that is not believed."""
 _HEAD_BYTES: Final = 64 * 1024
 _TAIL_BYTES: Final = 1024 * 1024
-_FILE: Final = re.compile(rb"content-disposition:[^\r\n]{0,512}?filename\*?=", re.IGNORECASE)
+_FILE: Final = re.compile(rb"filename\*?=", re.IGNORECASE)
+_PART: Final = re.compile(rb"content-disposition:[^\r\n]*\Z", re.IGNORECASE)
+_PART_BYTES: Final = 512
+_NAMES_MAX: Final = 64
+"""Words that may name a file and are looked at, before the one that does."""
 _BLANK: Final = b"\r\n\r\n"
 """What ends a part's head."""
 _KBITS_1: Final = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 0)
@@ -27,7 +32,8 @@ _HERTZ: Final = (44_100, 48_000, 32_000)
 
 def in_form(body: bytes) -> int:
     """Milliseconds of the recording in a form."""
-    found = _FILE.search(body, 0, _HEAD_BYTES)
+    names = islice(_FILE.finditer(body, 0, _HEAD_BYTES), _NAMES_MAX)
+    found = next((hit for hit in names if _PART.search(body[max(0, hit.start() - _PART_BYTES) : hit.start()])), None)
     at = body.find(_BLANK, found.end(), _HEAD_BYTES) if found else -1
     return duration_ms(body, at + len(_BLANK) if at >= 0 else 0)
 

@@ -27,6 +27,13 @@ STATED: Final = {
 FEES: Final = "fees of server tools not priced"
 """Flag of an answer for which the provider ran tools that it bills by the call, where the answer does not state its cost."""
 
+GUARDED: Final = "guardrail not priced"
+"""Flag of a call that a guardrail of Bedrock's looked at: AWS bills it by the text beside the tokens, also where it lets nothing
+through."""
+GUARDRAIL: Final = "x-amzn-bedrock-guardrailidentifier"
+"""The guardrail of InvokeModel (botocore 1.44.8) and of OpenAI's APIs on Bedrock (AWS, user guide, "Include a guardrail in a chat
+completion"), in a request's head."""
+
 _TICKS_A_DOLLAR: Final = 10_000_000_000
 
 
