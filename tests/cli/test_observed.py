@@ -115,6 +115,15 @@ def test_what_was_not_recognized_is_explained(state: State) -> None:
     assert "dialect" not in shown
 
 
+def test_coverage_tells_what_was_captured_and_not_recognized(state: State) -> None:
+    """Decrypted is not counted; a tool without any has no column for it."""
+    assert "of them unrecognized" not in ran(state, "status")
+    unrecognized(state)
+    (tool,) = json.loads(ran(state, "status", "--format", "json"))["tools"]
+    assert (tool["captured"], tool["unrecognized"]) == (4, 1)
+    assert "of them unrecognized" in ran(state, "status")
+
+
 def test_a_total_names_what_was_not_recognized(state: State) -> None:
     """Whoever pays reads `spend` alone; of a span and a selection that have none, nothing is said."""
     unrecognized(state)

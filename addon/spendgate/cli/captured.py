@@ -28,6 +28,8 @@ class Tool:
     not_read: int
     """Connections to providers that could not be read; how many calls they were, nobody knows."""
     last_ms: int | None
+    unrecognized: int = 0
+    """How many of the captured ones are `unrecognized`: decrypted, and neither counted nor held against a budget."""
 
     @property
     def share(self) -> float:
@@ -37,25 +39,30 @@ class Tool:
     def row(self) -> dict[str, object]:
         """For programs."""
         return {
-            "tool": self.name, "captured": self.captured, "not_read": self.not_read, "coverage": round(self.share, 4),
-            "last_call_at": None if self.last_ms is None else iso(self.last_ms),
+            "tool": self.name, "captured": self.captured, "unrecognized": self.unrecognized, "not_read": self.not_read,
+            "coverage": round(self.share, 4), "last_call_at": None if self.last_ms is None else iso(self.last_ms),
         }  # fmt: skip
 
 
 def tools(seen: Sequence[ToolSeen], unread: Sequence[Mapping[str, Any]]) -> tuple[Tool, ...]:
     """By tool, the least covered first. `unread` are the rows of coverage."""
     calls: dict[str, int] = {}
+    unrecognized: dict[str, int] = {}
     last_ms: dict[str, int] = {}
     for each in seen:
         name = each.tool or UNNAMED
         calls[name] = calls.get(name, 0) + each.calls
+        unrecognized[name] = unrecognized.get(name, 0) + each.unrecognized
         last_ms[name] = max(last_ms.get(name, 0), each.last_ms)
     gaps: dict[str, int] = {}
     for row in unread:
         if row["reason"] not in CHOSEN | FAILED | UNSURE:
             name = row["tool"] or UNNAMED
             gaps[name] = gaps.get(name, 0) + int(row["count"])
-    found = (Tool(name, calls.get(name, 0), gaps.get(name, 0), last_ms.get(name)) for name in sorted({*calls, *gaps}))
+    found = (
+        Tool(name, calls.get(name, 0), gaps.get(name, 0), last_ms.get(name), unrecognized.get(name, 0))
+        for name in sorted({*calls, *gaps})
+    )
     return tuple(sorted(found, key=lambda tool: (tool.share, tool.name)))
 
 

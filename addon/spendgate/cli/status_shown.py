@@ -31,6 +31,7 @@ _WENT_BY = (
 _TOOLS = (
     Column("tool", "tool"),
     Column("captured", "calls captured", right=True),
+    Column("unrecognized", "of them unrecognized", right=True),
     Column("not_read", "connections not read", right=True),
     Column("share", "coverage", right=True),
     Column("last", "last call"),
@@ -154,7 +155,12 @@ def _print_here(report: Report, zone: tzinfo) -> None:
 
 
 def _covered(tool: Tool, zone: tzinfo) -> dict[str, object]:
-    return {**tool.row(), "share": f"{tool.share:.1%}", "last": shown(tool.last_ms, zone)}
+    return {
+        **tool.row(),
+        "unrecognized": tool.unrecognized or None,
+        "share": f"{tool.share:.1%}",
+        "last": shown(tool.last_ms, zone),
+    }
 
 
 def _print_policy(report: Report, zone: tzinfo) -> None:

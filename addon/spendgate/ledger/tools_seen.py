@@ -10,7 +10,10 @@ from msgspec import Struct
 from spendgate.ledger.results import CORRECTS
 from spendgate.ledger.selecting import EVERY_CALL, Span, where
 
-_SEEN: Final = "SELECT coalesce(tool, ''), count(*), max(started_ms), coalesce(account_os, '') FROM call_rows"
+_SEEN: Final = (
+    "SELECT coalesce(tool, ''), count(*), max(started_ms), coalesce(account_os, ''), "
+    "sum(state = 'unrecognized') FROM call_rows"
+)
 _CALLS: Final = ("state <> 'free'", f"instr(flags, '{CORRECTS}') = 0")
 """What is free costs nothing to go around with, and a correction is no call."""
 
@@ -24,6 +27,8 @@ class ToolSeen(Struct, frozen=True):
     last_ms: int
     account: str = ""
     """Empty: not known."""
+    unrecognized: int = 0
+    """How many of the calls nobody could read beyond their head: they may have cost money, and have no cost."""
 
 
 def tools_seen(conn: sqlite3.Connection, span: Span = EVERY_CALL) -> tuple[ToolSeen, ...]:
