@@ -100,6 +100,14 @@ def test_what_mends_a_policy_is_a_command_that_there_is(
     assert found.remedy.startswith(remedy)
 
 
+def test_a_mode_is_named_once(report: Report) -> None:
+    """However many listeners it has: one for each version of IP."""
+    assert report.said is not None
+    said = replace(report.said, modes=("transparent", "transparent", "regular"))
+    checks = list(doctor_checks.running(replace(report, gates=1, said=said)))
+    assert checks[0].says == "up (transparent, regular)"
+
+
 def test_what_status_knows(report: Report) -> None:
     """No gate, a refused file, an ended policy, a damaged ledger, a wrong clock, messages that did not arrive."""
     assert report.said is not None

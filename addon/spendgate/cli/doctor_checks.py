@@ -42,7 +42,7 @@ def running(report: Report) -> Iterator[Check]:
     if not report.gates or report.said is None:
         yield Check("gate", "gate", State.FINDING, "no gate runs on this ledger: nothing is captured", START)
     else:
-        modes = ", ".join(report.said.modes)
+        modes = ", ".join(dict.fromkeys(report.said.modes))  # transparent listens once for each version of IP
         yield Check("gate", "gate", State.FINE, f"up ({modes})")
     for other in report.other_gates:
         yield Check("gate.others", "gate", State.FINDING, other, "start both with the same `--policy`, or end one")

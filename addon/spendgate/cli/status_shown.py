@@ -167,7 +167,7 @@ def _print_policy(report: Report, zone: tzinfo) -> None:
     """Whether a gate is up, and by which policy it goes."""
     said, policy = report.said, report.policy
     how = ("one command",) if said and said.command else said.modes if said else ()
-    up = f"up ({', '.join(how)})" if report.gates and said else "not running"
+    up = f"up ({', '.join(dict.fromkeys(how))})" if report.gates and said else "not running"
     say("gate", up + (f", {report.gates} gates on this ledger" if report.gates > 1 else ""))
     for way in report.silent:
         why = report.not_led(way) or "a canary call there was not answered"
