@@ -99,6 +99,7 @@ class House:
             not_led=self.serves_none,
             command=self.wanted.for_command,
             containers=tuple(str(each.network) for each in self.wanted.containers),
+            taken=self.wanted.taken,
         )
         try:
             in_force.tell(self.state, said, found.copy)

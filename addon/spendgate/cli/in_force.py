@@ -54,6 +54,8 @@ class InForce:
     """Whether it is the gate of one command (`exec`) alone."""
     containers: tuple[str, ...] = ()
     """The ranges of addresses whose connections bridges lead to it."""
+    taken: tuple[str, ...] = ()
+    """Where another program listened, who, and where it listens instead."""
 
 
 def _file(state: State, *, command: bool) -> Path:
@@ -124,7 +126,7 @@ def _read(file: Path) -> InForce | None:
     try:
         kept = json.loads(file.read_bytes())
         ways = tuple((str(mode), str(host), int(port)) for mode, host, port in kept.get("listeners", ()))
-        texts = {name: tuple(kept.get(name, ())) for name in ("refused", "modes", "included")}
+        texts = {name: tuple(kept.get(name, ())) for name in ("refused", "modes", "included", "taken")}
         return InForce(**{**kept, **texts, "listeners": ways})
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -1,6 +1,6 @@
-"""Whether the installed service is what listens at a port: for a second gate, which cannot have the same one.
+"""Who has a port that a gate cannot have: the installed service, or another program.
 
-By what the service manager tells every account: no rights are needed, and none of the gate's own files.
+The service is known by what the service manager tells every account: no rights are needed, and none of the gate's own files.
 """
 
 from __future__ import annotations
@@ -11,23 +11,48 @@ import re
 from collections.abc import Sequence
 from itertools import pairwise
 
+from spendgate.cli.output import inert
 from spendgate.cli.service_shown import UP
 from spendgate.errors import PortTaken, StateError
+from spendgate.identity.interface import Address, Lookup
+from spendgate.identity.told import NOT_HERE
+from spendgate.redirect.ports import listening_at
 
+_NAME_MAX = 200
+"""Letters of a program's path that are told."""
+_RESERVED = "a program that does not listen, of an account that the kernel does not tell,"
 _AT = re.compile(r":(\d+)(?= |$)")
 
 
-def told(taken: PortTaken) -> StateError:
-    """The fault, with whose port it is where it is the service's."""
-    if taken.port not in _listening():
-        return taken
-    asks = "spendgate status" if platform.system() == "Linux" else "spendgate service status"
-    return StateError(f"{taken.why}: the installed service runs on it already (`{asks}` shows it); {taken.instead}")
+def told(taken: PortTaken, lookup: Lookup) -> StateError:
+    """The fault, with whose port it is: the service's, or by `lookup`."""
+    if has(taken.port):
+        asks = "spendgate status" if platform.system() == "Linux" else "spendgate service status"
+        return StateError(f"{taken.why}: the installed service runs on it already (`{asks}` shows it); {taken.instead}")
+    who = holder((taken.host, taken.port), lookup)
+    return StateError(f"{taken.why}: {who} has it; {taken.instead}") if who else taken
+
+
+def has(port: int) -> bool:
+    """Whether the installed service's gate listens at this port."""
+    return port in _listening()
+
+
+def holder(place: Address, lookup: Lookup) -> str:
+    """Who listens there: account, and program where that can be seen. Its name is its own choice. Empty: not known."""
+    if platform.system() != "Linux" or not place[0]:
+        return ""
+    found = listening_at(place, lookup)
+    if found.uid is None:
+        return _RESERVED if found.why_unknown == NOT_HERE else ""
+    program = inert(found.process_path or found.process or "")[:_NAME_MAX]
+    process = f", {program} (process {found.pid})" if program and found.pid else ""
+    return f"account {inert(found.account or 'unknown')} (uid {found.uid}){process}"
 
 
 def said_to_listen(status: str) -> frozenset[int]:
     """The ports in what a gate told systemd: `spendgate 0.1.0 at regular=127.0.0.1:8080 transparent=127.0.0.1:8443`. Pure."""
-    return frozenset(map(int, _AT.findall(status)))
+    return frozenset(map(int, _AT.findall(status.partition(" (")[0])))
 
 
 def named(words: Sequence[str]) -> frozenset[int]:
