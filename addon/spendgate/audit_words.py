@@ -56,6 +56,8 @@ class AuditWord(StrEnum):
     """Transparent capture leads nothing to this gate from here on, since it has no certificate to show: why."""
     CAPTURE_LAPSED = "capture lapsed"
     """Transparent capture led nothing to a gate: from when to when, why, and whether calls to providers were refused."""
+    PORT_TAKEN = "port taken"
+    """Another program listened where the gate was to: who, and where the gate listens instead."""
     TRAIL_CHAINED = "trail chained"
     """The lines before are of a version that did not chain them: nothing proves that they were not changed before this one."""
     IMPORTED = "statement imported"

@@ -45,11 +45,11 @@ class StateError(SpendgateError):
 
 
 class PortTaken(StateError):
-    """Another program listens at this port already. `why`: the fault; `instead`: what to choose."""
+    """Another program listens at this port already, of `host`. `why`: the fault; `instead`: what to choose."""
 
-    def __init__(self, port: int, why: str, instead: str) -> None:
+    def __init__(self, port: int, why: str, instead: str, host: str = "") -> None:
         super().__init__(f"{why}; {instead}")
-        self.port, self.why, self.instead = port, why, instead
+        self.port, self.why, self.instead, self.host = port, why, instead, host
 
 
 class LedgerUnavailable(SpendgateError):

@@ -409,7 +409,7 @@ async def test_a_mode_without_its_host_names_what_to_write(mode):
     [
         pytest.param("regular", "--port", id="--port"),
         pytest.param("regular@{}", "--mode regular@PORT", id="the mode's own"),
-        pytest.param("transparent@127.0.0.1:{}", "--port", id="the rules name it"),
+        pytest.param("transparent@127.0.0.1:{}", "--port", id="transparent, whose port is the rules', too"),
     ],
 )
 async def test_a_taken_port_is_said_in_one_sentence(mode, remedy, caplog):

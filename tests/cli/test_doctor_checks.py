@@ -53,6 +53,16 @@ def test_all_is_fine(report: Report) -> None:
     assert any(each.name == "gate.on_failure" and "allow" in each.says for each in checks)
 
 
+def test_a_port_that_another_program_has(report: Report) -> None:
+    """While the gate runs that takes another instead: who has it, and what to do."""
+    assert report.said is not None
+    squatted = replace(report, said=replace(report.said, taken=("port 8443 of 127.0.0.1 is taken by eve",)))
+    found = findings(list(doctor_checks.running(squatted)))
+    assert [*found] == ["gate.ports"]
+    assert (found["gate.ports"].says, found["gate.ports"].remedy[:16]) == (squatted.taken[0], "end that program")
+    assert replace(squatted, gates=0).taken == ()
+
+
 @pytest.mark.parametrize(
     ("name", "health", "words"),
     [

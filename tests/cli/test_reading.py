@@ -39,6 +39,7 @@ def test_status_tells_spent_from_held(state: State) -> None:
         "modes": [],
         "captures_nothing_through": [],
         "not_led": "",
+        "ports_taken": [],
     }
 
 

@@ -79,7 +79,7 @@ _GATE = """
     from spendgate.identity.interface import Endpoints
     from spendgate.identity.containers import BridgedLookup, ranges
     from spendgate.redirect.gate_side import Served
-    from spendgate.redirect.supervisor import Settings, listeners, supervise
+    from spendgate.redirect.supervisor import Settings, held, supervise
 
     def original(sock):
         four = sock.family == socket.AF_INET
@@ -102,9 +102,11 @@ _GATE = """
             writer.close()
 
         async def serve():
-            for mode in listeners(settings):
-                host, _, port = mode.partition("@")[2].rpartition(":")
-                await asyncio.start_server(captured, host, int(port))
+            found = held(settings, lambda taken: print("taken", taken.host, taken.port, flush=True))
+            for listening in found.sockets.values():
+                await asyncio.start_server(captured, sock=listening)
+            if found.instead_of:
+                side.lead_to(found.port)
             loop = asyncio.get_running_loop()
             ended = asyncio.Event()
             loop.add_signal_handler(signal.SIGTERM, ended.set)
@@ -213,7 +215,8 @@ class Lab:
         options = {"settings": settings, "process": process, "quic": quic, "hold": hold, "lingers": lingers}
         started = self.python(textwrap.dedent(_GATE), json.dumps(options))
         assert started.stdout is not None
-        word = started.stdout.readline().split()
+        while (word := started.stdout.readline().split())[:1] == ["taken"]:
+            pass
         assert word[:1] == ["ready"], started.communicate()[1]
         self.until("elements")
         self.gates.append(Gate(started, int(word[1])))

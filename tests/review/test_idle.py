@@ -205,7 +205,11 @@ def test_another_rule_that_never_acts(text: str, subject: str, words: str) -> No
 )
 def test_what_may_act_is_not_doubted(text: str, rule: str) -> None:
     """Seldom is not never."""
-    found = [said for about, said in told(text, rule) if about not in ("billing", "capture") or "seat" in said]
+    found = [
+        said
+        for about, said in told(text, rule)
+        if about.partition(".")[0] not in ("billing", "capture") or "seat" in said
+    ]
     assert not [said for said in found if "can never be reached" not in said], found
 
 

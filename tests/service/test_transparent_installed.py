@@ -282,6 +282,38 @@ def test_status_says_whether_traffic_is_led_here(world: Abroad, laptop: Machine)
     assert laptop.run("nft", "list", "ruleset").stdout == ""
 
 
+_SQUATTER = """
+import socket, time
+kept = [socket.create_server((host, 8443), family=family) for host, family in (("127.0.0.1", 2), ("::1", 10))]
+open("/home/ada/listens", "w").close()
+time.sleep(3600)
+"""
+
+
+@pytest.mark.heavy
+def test_a_squatter_in_a_restart_takes_nobody_from_the_gate(world: Abroad, laptop: Machine) -> None:
+    """The rules lead to where the gate is, and to its own port again when that is free; status says who it was."""
+    world.install()
+    world.until_captured()
+    laptop.run("systemctl", "stop", UNITS[0], check=True)
+    squats = ("systemd-run", "--unit=squatter", "--uid=ada", PYTHON, "-I", "-c", _SQUATTER)
+    laptop.run(*squats, check=True)
+    until(lambda: not laptop.run("test", "-e", "/home/ada/listens").returncode)
+    laptop.run("systemctl", "start", UNITS[0], check=True)
+    try:
+        world.until_captured()
+        assert world.ask("ben")["by"] == "gate"
+        said = str(asked(laptop)["running"])
+        assert " (WARNING port 8443 of 127.0.0.1 is taken by account ada (uid " in said
+        assert "transparent=127.0.0.1:8443" not in said
+    finally:
+        laptop.run("systemctl", "stop", "squatter")
+    laptop.run("systemctl", "restart", UNITS[0], check=True)
+    world.until_captured()
+    assert world.ask("ben")["by"] == "gate"
+    assert asked(laptop)["running"].endswith("regular=127.0.0.1:8080")
+
+
 @pytest.mark.heavy
 def test_nothing_is_led_to_a_gate_that_waits_for_its_organizations_certificates(world: Abroad, laptop: Machine) -> None:
     """As a rollout leaves it for some minutes: the organization's root is down. Clients reach their provider meanwhile."""

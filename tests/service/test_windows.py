@@ -27,6 +27,7 @@ from spendgate.cli.file_desk import FileDesk
 from spendgate.config import paths
 from spendgate.doctor.interface import State
 from spendgate.errors import PortTaken, StateError, UsageError
+from spendgate.identity.unsupported import UnsupportedLookup
 from spendgate.service import windows
 from spendgate.service.windows import Command, Description, Folder, installing, line, protected, sid
 
@@ -154,7 +155,9 @@ def test_it_is_put_up_once_told_and_taken_away(machine: Machine, tmp_path: Path)
     assert service("status", "--format", "json").exit_code == 0
     assert [each.state for each in doctor_here.of_service(FileDesk(Path("/nowhere")))] == [State.FINE]
     assert 8080 in own_service._listening()
-    assert "`spendgate service status` shows it" in str(own_service.told(PortTaken(8080, "in use", "choose")))
+    assert "`spendgate service status` shows it" in str(
+        own_service.told(PortTaken(8080, "in use", "choose"), UnsupportedLookup())
+    )
 
     assert "restarted; " in installed(tmp_path, "--port", "9000").stderr
     assert [words[1] for words in machine.ran[before:] if words[0] == "sc.exe"][:2] == ["stop", "config"]

@@ -56,6 +56,8 @@ class Settings:
     host: str = LOOPBACK
     sets: tuple[str, ...] = ()
     """mitmproxy options as `K=V`."""
+    held: frozenset[tuple[str, int]] = frozenset()
+    """Where the event loop has what listens already."""
     http_layer: HttpLayerFactory = layers.HttpLayer
     on_coverage: OnCoverage = ignore_coverage
     whose: WhoseConnection = nobodys
@@ -164,7 +166,7 @@ def check(settings: Settings) -> None:
     _check_modes(settings)
     house = Gatehouse(settings)
     _configure(house, settings, ())
-    try_ports(house.options)
+    try_ports(house.options, settings.held)
 
 
 def raise_file_limit() -> None:

@@ -180,15 +180,17 @@ def _unsaid() -> Iterator[None]:
         theirs.disabled = before
 
 
-def try_ports(asked: options.Options) -> None:
-    """Binds the address of each listener of the option `mode` for a moment. Raises StateError for the first that is taken.
+def try_ports(asked: options.Options, held: frozenset[tuple[str, int]] = frozenset()) -> None:
+    """Binds the address of each listener of the option `mode` for a moment, but for those that are held already.
+
+    Raises StateError for the first that is taken.
 
     It does not listen: whoever connected in that moment would pass a gate that cannot meter yet.
     """
     for text in asked.mode:
         mode = mode_specs.ProxyMode.parse(text)
         host, port = mode.listen_host(asked.listen_host), mode.listen_port(asked.listen_port)
-        if port is None:
+        if port is None or (host, port) in held:
             continue  # local mode has no address
         try:
             _bind_once(host, port)
@@ -217,14 +219,14 @@ def _not_listening(instance: ServerInstance[mode_specs.ProxyMode]) -> StateError
 
 
 def _unbound(mode: mode_specs.ProxyMode, host: str, port: int | None, fault: OSError) -> StateError:
-    own = mode.custom_listen_port is not None and mode.type_name != "transparent"  # whose ports the rules name
+    own = mode.custom_listen_port is not None and not isinstance(mode, mode_specs.TransparentMode)
     another = (
         f"choose another with --mode {mode.full_spec.rpartition('@')[0]}@PORT" if own else "choose another with --port"
     )
     why = os.strerror(fault.errno) if fault.errno is not None else str(fault)
     said = f"port {port} of {host} cannot be listened on: {why}"
     if fault.errno == errno.EADDRINUSE and port:
-        return PortTaken(port, said, another)
+        return PortTaken(port, said, another, host)
     return StateError(f"{said}; {another}")
 
 

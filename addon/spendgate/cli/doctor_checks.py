@@ -22,6 +22,7 @@ CA_DAYS: Final = 30
 ROOM_BYTES: Final = 256 << 20
 """Below it a ledger's disk is as good as full: what else runs here may take the rest in a minute."""
 START = "start the gate: `spendgate service status` tells of an installed one, `spendgate run` is one of your own"
+_ENDS: Final = "end that program, then start the gate again"
 _UNREAD: Final = {
     Gap.TRUST_REFUSED: "let the tool trust the gate: its line under tools says how",
     Gap.TRUST_SUSPECTED: "let the tool trust the gate: its line under tools says how",
@@ -44,6 +45,8 @@ def running(report: Report) -> Iterator[Check]:
     else:
         modes = ", ".join(dict.fromkeys(report.said.modes))  # transparent listens once for each version of IP
         yield Check("gate", "gate", State.FINE, f"up ({modes})")
+    for line in report.taken:
+        yield Check("gate.ports", "gate", State.FINDING, line, _ENDS)
     for other in report.other_gates:
         yield Check("gate.others", "gate", State.FINDING, other, "start both with the same `--policy`, or end one")
     source = report.said.source if report.said else "not started yet"

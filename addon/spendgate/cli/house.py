@@ -111,6 +111,7 @@ class House:
             containers=tuple(str(each.network) for each in self.wanted.containers),
             not_signed=self.not_signed(),
             refused_why=found.why if found.refused else "",
+            taken=self.wanted.taken,
         )
         try:
             in_force.tell(self.state, said, found.copy)

@@ -58,6 +58,8 @@ class InForce:
     """Hosts of the policy for which its CA may not sign, so that nothing to them is read."""
     refused_why: str = ""
     """In a word of `Why`, why the newer file was refused, or that none could be fetched."""
+    taken: tuple[str, ...] = ()
+    """Where another program listened, who, and where it listens instead."""
 
 
 def _file(state: State, *, command: bool) -> Path:
@@ -128,7 +130,7 @@ def _read(file: Path) -> InForce | None:
     try:
         kept = json.loads(file.read_bytes())
         ways = tuple((str(mode), str(host), int(port)) for mode, host, port in kept.get("listeners", ()))
-        texts = {name: tuple(kept.get(name, ())) for name in ("refused", "modes", "included", "not_signed")}
+        texts = {name: tuple(kept.get(name, ())) for name in ("refused", "modes", "included", "not_signed", "taken")}
         return InForce(**{**kept, **texts, "listeners": ways})
     except (OSError, ValueError, KeyError, TypeError):
         return None

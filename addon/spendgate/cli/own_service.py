@@ -1,6 +1,6 @@
-"""Who listens at a port that a gate wants: the installed service, for a second gate, or on Linux some account.
+"""Who has a port that a gate cannot have: the installed service, or another program.
 
-By what the service manager and the kernel tell every account: no rights are needed, and none of the gate's own files.
+The service is known by what the service manager tells every account: no rights are needed, and none of the gate's own files.
 """
 
 from __future__ import annotations
@@ -10,53 +10,55 @@ import plistlib
 import re
 from collections.abc import Sequence
 from itertools import pairwise
-from pathlib import Path
-from typing import Final
 
-from spendgate.cli.account import name_of
 from spendgate.cli.output import inert
 from spendgate.cli.service_shown import UP
 from spendgate.errors import PortTaken, StateError
+from spendgate.identity.interface import Address, Lookup
+from spendgate.identity.told import NOT_HERE
+from spendgate.redirect.ports import listening_at
 
+_NAME_MAX = 200
+"""Letters of a program's path that are told."""
+_RESERVED = "a program that does not listen, of an account that the kernel does not tell,"
 _AT = re.compile(r":(\d+)(?= |$)")
-_LISTENS: Final = "0A"
-"""TCP_LISTEN in /proc/net/tcp (proc_net_tcp.rst), whose columns are the local address, the state and, eighth, the uid."""
 
 
-def told(taken: PortTaken) -> StateError:
-    """The fault, with whose port it is, as far as is known."""
-    if taken.port not in _listening():
-        if account := _holder(taken.port):
-            return StateError(f"{taken.why}: the account {inert(account)} listens there; {taken.instead}")
-        return taken
-    asks = "spendgate status" if platform.system() == "Linux" else "spendgate service status"
-    return StateError(f"{taken.why}: the installed service runs on it already (`{asks}` shows it); {taken.instead}")
+def told(taken: PortTaken, lookup: Lookup) -> StateError:
+    """The fault, with whose port it is: the service's, or by `lookup`."""
+    if has(taken.port):
+        asks = "spendgate status" if platform.system() == "Linux" else "spendgate service status"
+        return StateError(f"{taken.why}: the installed service runs on it already (`{asks}` shows it); {taken.instead}")
+    who = holder((taken.host, taken.port), lookup)
+    return StateError(f"{taken.why}: {who} has it; {taken.instead}") if who else taken
+
+
+def has(port: int) -> bool:
+    """Whether the installed service's gate listens at this port."""
+    return port in _listening()
+
+
+def holder(place: Address, lookup: Lookup) -> str:
+    """Who listens there: account, and program where that can be seen. Its name is its own choice. Empty: not known."""
+    if platform.system() != "Linux" or not place[0]:
+        return ""
+    found = listening_at(place, lookup)
+    if found.uid is None:
+        return _RESERVED if found.why_unknown == NOT_HERE else ""
+    program = inert(found.process_path or found.process or "")[:_NAME_MAX]
+    process = f", {program} (process {found.pid})" if program and found.pid else ""
+    return f"account {inert(found.account or 'unknown')} (uid {found.uid}){process}"
 
 
 def said_to_listen(status: str) -> frozenset[int]:
     """The ports in what a gate told systemd: `spendgate 0.1.0 at regular=127.0.0.1:8080 transparent=127.0.0.1:8443`. Pure."""
-    return frozenset(map(int, _AT.findall(status)))
+    return frozenset(map(int, _AT.findall(status.partition(" (")[0])))
 
 
 def named(words: Sequence[str]) -> frozenset[int]:
     """The port that a service's command line names. Pure."""
     after = [each for option, each in pairwise(words) if option == "--port"]
     return frozenset(int(each) for each in after if each.isdecimal())
-
-
-def _holder(port: int) -> str:
-    """The account that listens there; empty where the system does not tell. Any may take a port that a gate does not have yet."""
-    if platform.system() != "Linux":
-        return ""
-    for table in ("tcp", "tcp6"):
-        try:
-            lines = Path("/proc/self/net", table).read_text(encoding="ascii").splitlines()[1:]
-        except OSError:
-            continue
-        for fields in map(str.split, lines):
-            if fields[3] == _LISTENS and int(fields[1].rpartition(":")[2], 16) == port:
-                return name_of(int(fields[7]))
-    return ""
 
 
 def _listening() -> frozenset[int]:

@@ -103,6 +103,11 @@ class Report:
         why = self.said.not_led if self.said and self.gates and way.startswith("transparent") else ""
         return f"no traffic is led to the gate, since {why}" if why else ""
 
+    @property
+    def taken(self) -> tuple[str, ...]:
+        """Ports of the gate that another program has, each with who it is and what was taken instead."""
+        return self.said.taken if self.said and self.gates else ()
+
     def as_json(self) -> dict[str, object]:
         """The report for programs."""
         return {
@@ -140,6 +145,7 @@ class Report:
             "by_other_policies": list(self.other_gates),
             "modes": list(said.modes) if said and self.gates else [],
             "not_led": said.not_led if said and self.gates else "",
+            "ports_taken": list(self.taken),
             "captures_nothing_through": list(self.silent),
         }
 

@@ -64,8 +64,8 @@ class Serving:
     """`House.later`."""
     serves: Callable[[], bool]
     """Whether it has a certificate to show."""
-    lapsed: Callable[[str], None]
-    """Audits that transparent capture led nothing to a gate for a time."""
+    audit: Callable[[AuditWord, str], None]
+    """Writes a line of the audit trail."""
     visited: Callable[[], bool]
     """Whether any connection has come."""
 
@@ -119,13 +119,15 @@ async def serving(wanted: Wanted, clock: Clock | None = None) -> AsyncIterator[S
             ):
                 house.listening = listening
                 house.tell()
+                for each in wanted.taken:
+                    works.gate.audit(AuditWord.PORT_TAKEN, each)
                 await serves.look(house, works.gate)
                 works.purging.start()
                 _set_aside()
                 yield Serving(
                     listening, house.registry.hosts(), house.ca_cert, house.in_force, works.ledger.gate_id,
                     partial(_wish, house), shared, house.later,
-                    lambda: not house.serves_none, partial(works.gate.audit, AuditWord.CAPTURE_LAPSED),
+                    lambda: not house.serves_none, works.gate.audit,
                     lambda: works.meter.visited,
                 )  # fmt: skip
         finally:
@@ -163,7 +165,7 @@ def _check(wanted: Wanted, source: Given) -> None:
     try:
         check(_settings(wanted, nothing, lambda: scope_of(wanted, policy, registry, nothing), ignore_coverage))
     except PortTaken as taken:
-        raise own_service.told(taken) from taken
+        raise own_service.told(taken, wanted.lookup or system_lookup()) from taken
 
 
 def _settings(
@@ -179,6 +181,7 @@ def _settings(
         modes=wanted.modes,
         port=wanted.port,
         sets=wanted.sets,
+        held=wanted.held,
         http_layer=MeteredHttpLayer,
         on_coverage=uncovered,
         whose=meter.whose if meter else nobodys,

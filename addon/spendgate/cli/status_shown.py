@@ -172,6 +172,8 @@ def _print_policy(report: Report, zone: tzinfo) -> None:
     for way in report.silent:
         why = report.not_led(way) or "a canary call there was not answered"
         say("", f"captures nothing through {value(way)}: {why}", style="red")
+    for line in report.taken:
+        say("", value(line), style="red")
     if said is not None and awaiting.waits_at(said.ca_cert):
         say("", f"{awaiting.SAYS}: {awaiting.REMEDY}", style="red")
     if said is not None and said.ca_cert and seen_next(Path(said.ca_cert)):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from spendgate.audit_words import AuditWord
 from spendgate.cli.output import note
 from spendgate.cli.until_stopped import until_stopped
 from spendgate.cli.wanted import Wanted
@@ -37,15 +38,7 @@ def beside_services(wanted: Wanted) -> None:
     from spendgate.redirect.supervisor import Settings  # noqa: PLC0415
 
     settings = Settings(port=wanted.port or _PORT, containers=wanted.containers)
-    _as_gate(_listening(wanted, settings), ServiceSide())
-
-
-def _listening(wanted: Wanted, settings: Settings) -> Wanted:
-    """With the modes that the rules lead to in place of `transparent`."""
-    from spendgate.redirect.supervisor import listeners  # noqa: PLC0415 - Linux alone has it
-
-    others = tuple(mode for mode in wanted.modes if mode != TRANSPARENT)
-    return replace(wanted, modes=(*listeners(settings), *others), port=None)
+    _as_gate(wanted, settings, ServiceSide())
 
 
 def by_root(wanted: Wanted, account: str, cgroups: tuple[str, ...], *, dry_run: bool) -> None:
@@ -70,8 +63,7 @@ def by_root(wanted: Wanted, account: str, cgroups: tuple[str, ...], *, dry_run: 
         if missing:
             note(missing)
         return
-    gate = _listening(wanted, settings)
-    raise typer.Exit(supervise(settings, lambda side: _as_gate(gate, side)))
+    raise typer.Exit(supervise(settings, lambda side: _as_gate(wanted, settings, side)))
 
 
 def _free_port() -> int:
@@ -81,14 +73,15 @@ def _free_port() -> int:
         return port
 
 
-def _as_gate(wanted: Wanted, side: Side) -> int:
+def _as_gate(wanted: Wanted, settings: Settings, side: Side) -> int:
     """The gate's main function: forked by root, or a service of its own."""
+    from spendgate.cli.held_ports import listening  # noqa: PLC0415 - loads the proxy
     from spendgate.redirect.ahead import new_loop  # noqa: PLC0415 - no other way to run needs these
     from spendgate.redirect.gate_side import Served  # noqa: PLC0415
     from spendgate.redirect.holding import keep_naming  # noqa: PLC0415
 
     async def ready(serving: Serving) -> None:
-        served = Served(serving.serves, lambda lapse: serving.lapsed(lapse.said))
+        served = Served(serving.serves, lambda lapse: serving.audit(AuditWord.CAPTURE_LAPSED, lapse.said))
         side.attend(asyncio.get_running_loop(), served)
         try:
             await keep_naming(serving.wish, serving.shared, side)
@@ -97,7 +90,13 @@ def _as_gate(wanted: Wanted, side: Side) -> int:
             raise
 
     lookup: Lookup = side.lookup
+    found = listening(wanted, settings, lookup)
+    wanted = found.wanted
+    for each in wanted.taken:
+        note(f"WARNING {each}")
+    if found.port != settings.port:
+        side.lead_to(found.port)
     if wanted.containers:
         lookup = BridgedLookup(lookup, wanted.containers)
-    asyncio.run(until_stopped(replace(wanted, lookup=lookup), ready), loop_factory=new_loop)
+    asyncio.run(until_stopped(replace(wanted, lookup=lookup), ready), loop_factory=lambda: new_loop(found.sockets))
     return 0

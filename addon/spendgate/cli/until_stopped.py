@@ -33,7 +33,8 @@ async def until_stopped(wanted: Wanted, ready: Ready | None = None, manager: Tol
             task = asyncio.ensure_future(ready(running)) if ready else None
             telling = asyncio.ensure_future(manager.keep_telling())
             tell(_ready_line(running))  # what a starter waits for
-            manager.ready(f"spendgate {__version__} at {' '.join(_places(running))}")
+            warning = f" (WARNING {'; '.join(wanted.taken)})" if wanted.taken else ""
+            manager.ready(f"spendgate {__version__} at {' '.join(_places(running))}{warning}")
             if (
                 sys.stderr is not None
                 and sys.stderr.isatty()

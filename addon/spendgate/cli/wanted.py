@@ -7,7 +7,7 @@ from pathlib import Path
 
 from spendgate.config.paths import State
 from spendgate.identity.containers import Range
-from spendgate.identity.interface import Lookup
+from spendgate.identity.interface import Address, Lookup
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,11 @@ class Wanted:
     """Whose connections are led here by a bridge, and count for whom."""
     socket: Path | None = None
     """Where a service's clients are answered; None: nowhere."""
+
+    held: frozenset[Address] = frozenset()
+    """Where the event loop has what listens already."""
+    taken: tuple[str, ...] = ()
+    """Ports that others have, as they are told, and what is taken instead."""
 
     @property
     def transparent(self) -> bool:

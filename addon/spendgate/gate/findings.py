@@ -25,6 +25,7 @@ DAILY: Final = frozenset(
         AuditWord.CERTIFICATES_REFUSED,
         AuditWord.CERTIFICATES_NOT_RENEWED,
         AuditWord.CERTIFICATES_END,
+        AuditWord.PORT_TAKEN,
     }
 )
 TOLD: Final = FINDINGS | DAILY
@@ -38,6 +39,7 @@ _SAYS: Final = {
     AuditWord.CERTIFICATES_REFUSED: "nothing of the refused file is shown",
     AuditWord.CERTIFICATES_NOT_RENEWED: "those before are shown until their end",
     AuditWord.CERTIFICATES_END: "from then on no call is metered",
+    AuditWord.PORT_TAKEN: "the gate listens elsewhere, and what goes by a proxy variable may not reach it",
 }
 
 

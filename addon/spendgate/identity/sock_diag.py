@@ -51,7 +51,10 @@ class SockDiag:
         self.close = weakref.finalize(self, self._netlink.close)
 
     def owner(self, ends: Endpoints) -> Owner | None:
-        """The socket's owner; None where this namespace has no such connection. Raises OSError, ValueError (an address)."""
+        """The socket's owner; None where this namespace has no such connection. Raises OSError, ValueError (an address).
+
+        Of what listens where the remote port is 0, which no connection has.
+        """
         query = _query(ends)
         with self._lock:
             self._sequence = (self._sequence + 1) & 0xFFFFFFFF
@@ -81,7 +84,8 @@ def _owner(reply: bytes, ends: Endpoints) -> Owner | None:
             return None
         raise OSError(code, "sock_diag refused the look-up")
     # The kernel falls back to a listener on the local port when the connection is gone: that is somebody else's socket.
-    if reply[_HEADER.size + 1] == _TCP_LISTEN or reply[_ID_AT : _ID_AT + 4] != struct.pack(
+    listens = reply[_HEADER.size + 1] == _TCP_LISTEN
+    if listens != (ends.remote[1] == 0) or reply[_ID_AT : _ID_AT + 4] != struct.pack(
         "!HH", ends.local[1], ends.remote[1]
     ):
         return None

@@ -15,8 +15,11 @@ import select
 import selectors
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
+
+from spendgate.identity.interface import Address
 
 READY_MAX = 16
 """Some 5 ms of the processor each at the worst, a TLS hello, so that a turn ends in a third of a second on a machine that is busy
@@ -45,19 +48,28 @@ class FewAtOnce(selectors.EpollSelector):
 
 
 class _ShortTurns(asyncio.SelectorEventLoop):
+    def __init__(self, held: Mapping[Address, socket.socket]) -> None:
+        super().__init__(FewAtOnce())
+        self._held = dict(held)
+
     async def create_server(
         self,
-        *words: Any,  # noqa: ANN401 - passed on
+        protocol_factory: Any,  # noqa: ANN401 - passed on
+        host: Any = None,  # noqa: ANN401 - passed on
+        port: Any = None,  # noqa: ANN401 - passed on
+        *,
         backlog: int = 100,
         **more: Any,  # noqa: ANN401 - passed on
     ) -> asyncio.Server:
         """asyncio takes as many connections in one turn as may wait for it; how many may, a listener can be told later."""
-        return await super().create_server(*words, backlog=min(backlog, READY_MAX), **more)
+        at = {"sock": held} if (held := self._held.pop((host, port), None)) else {"host": host, "port": port}
+        more = {**more, **at, "backlog": min(backlog, READY_MAX)}
+        return await super().create_server(protocol_factory, **more)
 
 
-def new_loop() -> asyncio.AbstractEventLoop:
-    """A loop whose turns are short."""
-    return _ShortTurns(FewAtOnce())
+def new_loop(held: Mapping[Address, socket.socket] = MappingProxyType({})) -> asyncio.AbstractEventLoop:
+    """A loop whose turns are short. `held`: what listens already, and is taken where a server is to listen there."""
+    return _ShortTurns(held)
 
 
 def heard(loop: asyncio.AbstractEventLoop, line: socket.socket, hear: Callable[[], bool]) -> None:

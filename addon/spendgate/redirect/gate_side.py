@@ -65,6 +65,12 @@ class Side(Protocol):
     def hold(self, addresses: frozenset[str]) -> None:
         """Make these the only addresses that are refused while no gate answers; none: what goes there then goes direct."""
 
+    def lead_to(self, port: int) -> None:
+        """The gate is at this port, not where the rules were made to lead: it gives no sign of life before they lead there.
+
+        Call it before `attend`.
+        """
+
     async def ends(self) -> None:
         """The gate is stopped by who may stop it: call it while every listener still accepts.
 
@@ -158,6 +164,10 @@ class GateSide:
         self._acting = Acting(timeout_ms)
         """As this side knows it: root ends with its gate, and tells nobody of a lapse in which that is."""
         self._served = SERVED
+        self._port: int | None = None
+        """Where the rules must lead yet; None: they do."""
+        self._owed = False
+        """Whether a pulse waits for that."""
         self._closed = asyncio.Event()
         self._ending = False
 
@@ -176,6 +186,11 @@ class GateSide:
         self._acting.holds(now(), held=bool(addresses))
         self._send(messages.pack_held(addresses))
 
+    def lead_to(self, port: int) -> None:
+        """As `Side` says."""
+        self._port = port
+        self._send(messages.pack_port(port))
+
     async def ends(self) -> None:
         """As `Side` says."""
         if (lapse := self._acting.lasts(now())) is not None:
@@ -186,8 +201,13 @@ class GateSide:
 
     def _on_pulse(self, loop: asyncio.AbstractEventLoop) -> bool:
         packet = messages.received(self._pulse)
+        if packet and self._port is not None and messages.leads(packet, self._port):
+            self._port = None
+            packet = messages.PULSE if self._owed else packet
         if packet == messages.PULSE:
-            self._send(messages.PULSE if self._able() else messages.UNABLE)
+            self._owed = self._port is not None
+            if not self._owed:
+                self._send(messages.PULSE if self._able() else messages.UNABLE)
         elif packet == b"":
             self._closed.set()
             if not self._ending:

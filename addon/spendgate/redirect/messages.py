@@ -1,7 +1,7 @@
-"""What root and gate say to each other, one message a packet: the pulse, that the rules act, QUIC targets, what is held, and
-questions about a connection.
+"""What root and gate say to each other, one message a packet: the pulse, that the rules act, QUIC targets, what is held, at which
+port the gate is, and questions about a connection.
 
-The gate is the less trusted side: whatever comes from it is parsed strictly, bounded, and can only name addresses.
+The gate is the less trusted side: whatever comes from it is parsed strictly, bounded, and can only name addresses and its port.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 from spendgate.attribution import Evidence, Peer
 from spendgate.identity.interface import Endpoints
 from spendgate.redirect.lapses import Lapse, Why
+from spendgate.redirect.ports import PORT_LEAST, PORT_MOST
 
 PULSE = b"pulse"
 UNABLE = b"unable"
@@ -81,6 +82,35 @@ def held(packet: bytes) -> frozenset[str] | None:
     if said.keys() != {"held"}:
         raise ValueError("not what is held")
     return _addresses(said["held"])
+
+
+def pack_port(port: int) -> bytes:
+    """Of a gate that is at another port than the rules were made with."""
+    return json.dumps({"port": port}).encode()
+
+
+def port(packet: bytes) -> int | None:
+    """The port of such a packet; None: it is another one. Raises ValueError."""
+    said = _parsed(packet)
+    if not isinstance(said, dict) or "port" not in said:
+        return None
+    named = said["port"]
+    if len(said) != 1 or type(named) is not int or not PORT_LEAST <= named <= PORT_MOST:
+        raise ValueError("not a port that a gate can have")
+    return named
+
+
+def pack_leads(port: int) -> bytes:
+    """To the gate: the rules lead there from here on, once they act. A version that knows of no ports never says it."""
+    return json.dumps({"leads": port}).encode()
+
+
+def leads(packet: bytes, port: int) -> bool:
+    """Whether it says so of `port`."""
+    try:
+        return bool(_parsed(packet) == {"leads": port})
+    except ValueError:
+        return False
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,8 @@ class Pulse:
         """Whether this gate knows that the rules act for it."""
         self._lapse: Lapse | None = None
         """What it is still to be told."""
+        self._port: int | None = None
+        """Where it is, while it does not know that the rules lead there: it answers nothing before."""
         self.unable = False
         """Whether it lives, and has said that nothing is to be led to it."""
 
@@ -41,6 +43,8 @@ class Pulse:
 
     def ask(self) -> None:
         """One question at a time: a gate that hangs finds one waiting, not a queue."""
+        if self._port is not None:
+            self._lead()
         if not self._asked:
             with contextlib.suppress(OSError):  # it has just closed its end
                 self._asked = self._gate.send(messages.PULSE) > 0
@@ -97,8 +101,21 @@ class Pulse:
         self._renewed_s = None
         self._table.let_go()
 
+    def _lead(self) -> None:
+        """Have the rules lead there, and say so; again the next time where that fails."""
+        if self._port is not None and self._table.lead_to(self._port):
+            with contextlib.suppress(OSError):
+                self._gate.send(messages.pack_leads(self._port))
+                self._port = None
+
     def _named(self, packet: bytes) -> None:
         """Raises ValueError."""
+        if (port := messages.port(packet)) is not None:
+            if port != self._table.rules.port:
+                self._renewed_s = None  # other rules, which do not act yet
+            self._port = port
+            self._lead()
+            return
         held = messages.held(packet)
         if held is None:
             self._table.reject_quic_to(messages.addresses(packet))

@@ -43,6 +43,8 @@ class _Redirector:
     def __init__(self, table: Table, door: Door, manager: Manager) -> None:
         self._table, self._door, self._manager = table, door, manager
         self._pulse: Pulse | None = None
+        self._port = table.rules.port
+        """Where a gate is that names no other."""
         self._said = ""
 
     def until(self, signals: int) -> None:
@@ -54,6 +56,7 @@ class _Redirector:
                 self._lose()
             if self._door.fileno() in ready and (gate := self._door.take()) is not None:
                 self._lose()
+                self._table.lead_to(self._port)
                 self._pulse = Pulse(self._table, gate)
                 self._pulse.ask()
             if time.monotonic() >= next_s:

@@ -22,6 +22,11 @@ from spendgate.redirect.table import now
 
 logger = logging.getLogger(__name__)
 _CONNECT_EVERY_S = 1.0
+_LED_WITHIN_S = 5.0
+_OLDER = (
+    "traffic goes direct: what redirects does not lead it to port %s, where this gate is; is it of an older version? "
+    "`systemctl restart spendgate-redirect`"
+)
 
 
 class ServiceSide:
@@ -43,6 +48,12 @@ class ServiceSide:
         self._first = True
         """Whether this connection's pulse has not been answered yet."""
         self._served = SERVED
+        self._port: int | None = None
+        """Where the gate is, if not where the rules were made to lead."""
+        self._led = True
+        """Whether this connection's rules lead there."""
+        self._owed = False
+        """Whether a pulse waits for that."""
         self._closed = asyncio.Event()
         """Whether the other side has closed this connection."""
         self._ending = False
@@ -63,6 +74,10 @@ class ServiceSide:
         self._held = addresses
         self._acting.holds(now(), held=bool(addresses))
         self._send(messages.pack_held(addresses))
+
+    def lead_to(self, port: int) -> None:
+        """As `Side` says; told to the service that comes next, too."""
+        self._port = port
 
     async def ends(self) -> None:
         """As `Side` says. What redirects may end with it, as where the machine does, and need not tell it again."""
@@ -97,17 +112,26 @@ class ServiceSide:
         """Heard ahead of the traffic, not in a task that waits: the answer is the loop's."""
         self._closed = closed = asyncio.Event()
         self._first = True
+        self._led, self._owed = self._port is None, False
+        late = loop.call_later(_LED_WITHIN_S, self._is_led)
 
         def on_pulse() -> bool:
             packet = messages.received(pulse)
+            if packet and self._port is not None and messages.leads(packet, self._port):
+                self._led = True
+                packet = messages.PULSE if self._owed else packet
             if packet == messages.PULSE:
-                self._answer()
+                self._owed = not self._led
+                if self._led:
+                    self._answer()
             elif packet == b"":
                 closed.set()
             elif packet and (told := messages.acting(packet)):
                 self._acts(told)
             return packet != b""
 
+        if self._port is not None:
+            self._send(messages.pack_port(self._port))
         self._send(messages.pack_addresses(self._targets))
         if self._held is not None:
             self._send(messages.pack_held(self._held))
@@ -115,10 +139,15 @@ class ServiceSide:
         try:
             await closed.wait()
         finally:
+            late.cancel()
             self._pulse = None
             with contextlib.suppress(OSError):  # the other side has gone
                 pulse.shutdown(socket.SHUT_RDWR)
             pulse.close()
+
+    def _is_led(self) -> None:
+        if not self._led:
+            logger.warning(_OLDER, self._port)
 
     def _answer(self) -> None:
         if not self._served.able():

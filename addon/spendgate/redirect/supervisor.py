@@ -19,13 +19,15 @@ import socket
 import sys
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from spendgate.errors import PolicyError, SpendgateError, StateError, UsageError
+from spendgate.errors import PolicyError, PortTaken, SpendgateError, StateError, UsageError
 from spendgate.identity.containers import Range
+from spendgate.identity.interface import Address
 from spendgate.redirect.clerk import answer_until_closed
 from spendgate.redirect.gate_side import GateSide
+from spendgate.redirect.ports import Held, hold
 from spendgate.redirect.privileges import Capability, become, check_readable, gate_account, keep
 from spendgate.redirect.ruleset import TIMEOUT_MS, Rules
 from spendgate.redirect.table import Table
@@ -46,7 +48,7 @@ class Settings:
     account: str = "spendgate"
     """The account that the gate runs under: a system account of its own."""
     port: int = 8443
-    """Where the gate listens, on 127.0.0.1 and ::1."""
+    """Where the gate listens, on 127.0.0.1 and ::1, unless somebody else does (`ports`)."""
     ports: tuple[int, ...] = (443,)
     cgroups: tuple[str, ...] = ()
     containers: tuple[Range, ...] = ()
@@ -86,12 +88,22 @@ def _rules(settings: Settings, gate: int | str) -> Rules:
 
 
 def listeners(settings: Settings) -> tuple[str, ...]:
-    """The mitmproxy modes that the rules lead to: redirecting sends IPv4 to 127.0.0.1 and IPv6 to ::1, and what comes by a bridge
-    to an address of that bridge, which may be made long after the gate has started."""
-    own = f"transparent@127.0.0.1:{settings.port}", f"transparent@::1:{settings.port}"
+    """The mitmproxy modes that the rules lead to."""
+    return tuple(f"transparent@{host}:{port}" for host, port in places(settings))
+
+
+def places(settings: Settings) -> tuple[Address, ...]:
+    """Where the gate listens for that: redirecting sends IPv4 to 127.0.0.1 and IPv6 to ::1, and what comes by a bridge to an
+    address of that bridge, which may be made long after the gate has started."""
+    own = ("127.0.0.1", settings.port), ("::1", settings.port)
     at = settings.port + 1
-    everywhere = {4: f"transparent@0.0.0.0:{at}", 6: f"transparent@:::{at}"}
+    everywhere = {4: ("0.0.0.0", at), 6: ("::", at)}  # noqa: S104 - `ruleset` closes it
     return *own, *(everywhere[version] for version in sorted({each.network.version for each in settings.containers}))
+
+
+def held(settings: Settings, may_move: Callable[[PortTaken], None]) -> Held:
+    """What listens for these settings from now on (`ports.hold`). Raises StateError, PortTaken."""
+    return hold(lambda port: places(replace(settings, port=port)), settings.port, may_move)
 
 
 def supervise(settings: Settings, gate_main: GateMain) -> int:

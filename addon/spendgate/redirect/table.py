@@ -5,11 +5,13 @@ from __future__ import annotations
 import sys
 import time
 from contextlib import suppress
+from dataclasses import replace
 
 from spendgate.errors import StateError
 from spendgate.redirect import nftables
 from spendgate.redirect.lapses import Acting, Instant, Lapse, Why
 from spendgate.redirect.listed import shape
+from spendgate.redirect.ports import PORT_MOST
 from spendgate.redirect.ruleset import (
     ABSENT,
     LET_GO,
@@ -51,6 +53,18 @@ class Table:
             return False
         self.lapse = self._acting.renewed(now())
         return True
+
+    def lead_to(self, port: int) -> bool:
+        """Lead to this port from the next sign of life on, and no more to the one before. Whether the rules do.
+
+        Where they could not be changed, the others never act again.
+        """
+        if self.rules.containers and port == PORT_MOST:
+            return False  # there is none behind it for them
+        if port != self.rules.port:
+            self.rules, self._shape = replace(self.rules, port=port), ""
+            self._kept("")
+        return bool(self._shape)
 
     def keep(self) -> bool:
         """Mend them while no gate answers: what is held stays held."""
@@ -102,12 +116,13 @@ class Table:
 
     def _kept(self, commands: str) -> bool:
         """Run these; where the table is another than ours, or none, put ours back with them."""
-        seen = self._attempt(commands + LOOK)
+        seen = self._attempt(commands + LOOK) if self._shape else None
         if seen is not None and shape(seen) == self._shape:
             self._as_they_should_be = now()
             return True
         changed = seen is not None or ABSENT in self.fault
         whole = ruleset(self.rules) + quic_targets(self._quic) + hold_targets(self.held)
+        mends = bool(self._shape) or changed
         if self._attempt(whole + commands) is None:
             return False
         # nft of another version may print it otherwise than the one before: what it prints of ours is the measure.
@@ -115,7 +130,8 @@ class Table:
         if changed:  # else nft only failed to answer
             self._acting.ended(self._as_they_should_be, Why.CHANGED)
         self._as_they_should_be = now()
-        say("the firewall's rules were not as they should be, and are put back")
+        if mends:
+            say("the firewall's rules were not as they should be, and are put back")
         return True
 
     def _attempt(self, commands: str) -> str | None:
