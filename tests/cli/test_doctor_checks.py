@@ -23,7 +23,7 @@ from spendgate.cli.outside import Outside
 from spendgate.cli.report import Report
 from spendgate.config.paths import State as StateDirectory
 from spendgate.doctor.interface import Check, State
-from spendgate.errors import Why
+from spendgate.errors import UsageError, Why
 from spendgate.ledger.audit_log import Line
 from spendgate.ledger.heads import Finding
 from spendgate.ledger.heads_file import SeenClock
@@ -238,8 +238,8 @@ def test_health_of_a_ledger(state: StateDirectory) -> None:
 def test_without_a_gate(state: StateDirectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that has ended, and a place where none has ever run: findings, exit status 1, with what starts one."""
     monkeypatch.setenv("PATH", str(tmp_path))
-    for folder in (state.root, tmp_path / "nothing"):
-        done = CliRunner().invoke(app, ["doctor", "--state", str(folder), "--format", "json"])
+    for folder, form in ((state.root, ["--format", "json"]), (tmp_path / "nothing", ["--json"])):
+        done = CliRunner().invoke(app, ["doctor", "--state", str(folder), *form])
         assert done.exit_code == 1
         found = {each["check"]: each for each in json.loads(done.stdout)["checks"]}
         assert found["gate"]["state"] == "finding"
@@ -251,6 +251,7 @@ def test_wrong_usage(state: StateDirectory) -> None:
     """Exit status 2."""
     assert CliRunner().invoke(app, ["doctor", "--state", str(state.root), "--format", "xml"]).exit_code == 2
     assert CliRunner().invoke(app, ["doctor", "one-more-word"]).exit_code == 2
+    assert isinstance(CliRunner().invoke(app, ["doctor", "--json", "--format", "csv"]).exception, UsageError)
 
 
 @pytest.mark.parametrize(

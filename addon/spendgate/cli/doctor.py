@@ -10,6 +10,7 @@ import typer
 from spendgate.cli.desks import desk
 from spendgate.cli.options import FormatOption, StateOption
 from spendgate.cli.output import Format, emit, emit_json
+from spendgate.errors import UsageError
 
 KEYS = ("check", "about", "state", "says", "remedy")
 
@@ -22,6 +23,7 @@ def register(app: typer.Typer) -> None:
 def doctor(
     state: StateOption = None,
     fmt: FormatOption = Format.TABLE,
+    as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
     osquery: Annotated[
         Path | None,
         typer.Option(
@@ -38,6 +40,10 @@ def doctor(
     from spendgate.cli.examining import examined  # noqa: PLC0415 - as above
     from spendgate.doctor.osquery import write  # noqa: PLC0415 - as above
 
+    if as_json:
+        if fmt is Format.CSV:
+            raise UsageError("--json and --format csv: one of them")
+        fmt = Format.JSON
     found = examined(desk(state))
     if osquery is not None:
         write(osquery, doctor_shown.document(found))
