@@ -6,9 +6,14 @@ import pytest
 from msgspec.structs import replace
 
 from gate.world import budget, end, house, intent, policy, used
+from spendgate.gate.learning import Learning
+from spendgate.ledger.interface import CallRow
+from spendgate.ledger.rows import PastCall
 from spendgate.price_lists import Lists
+from spendgate.pricing import PriceBook, utc
 from spendgate.providers.reading import Reading
 from spendgate.standing import Hold
+from spendgate.usage import Usage
 
 COUNTS = used(input_tokens=1_000, output_tokens=100).parts
 
@@ -46,3 +51,35 @@ async def test_its_own_list_needs_no_flag_and_an_alias_is_unknown(tmp_path):
         listed, alias = place.rows.calls()
     assert (listed["flags"] or "", listed["prices"].startswith("bundled:openai/gpt-5")) == ("", True)
     assert (alias["flags"], alias["cost_nanos"]) == ("unknown price", 1_000 * 15_000 + 100 * 75_000)
+
+
+class _Ledger:
+    """One call that another gate has written, at the price of its maker's list."""
+
+    def __init__(self, past):
+        self.past = past
+
+    def recent(self, limit, *, after_seq=0):
+        return (self.past,)
+
+
+class _Sizes(list):
+    def learn(self, keys, sample):
+        self.append(sample)
+
+
+@pytest.mark.parametrize("flags", [("priced by anthropic's list",), ()], ids=["told by its flag", "its own list"])
+def test_another_gates_call_teaches_by_the_list_that_priced_it(flags):
+    """By a row's flag: at any other price the same tokens would count as a part of themselves."""
+    model = "claude-sonnet-4-5" if flags else "gpt-5"
+    row = CallRow("x", 1_000, "alice", "m", "openai", "llm.acme.example", "/v1", tool="codex", model_requested=model)
+    value = 1_000 * (3_000 if flags else 1_250)
+    usage = Usage(input_tokens=1_000)
+    past = PastCall(1, row, "settled", 1_790_000_000_000, model, value, value, "reported", usage, flags)
+    sizes = _Sizes()
+    Learning(_Ledger(past), PriceBook(), sizes, calibrated=lambda _: None).learn()
+    (sample,) = sizes
+    dearest = PriceBook().ladder(
+        "anthropic" if flags else "openai", model, at=utc(past.booked_ms), context={"service_tier": "priority"}
+    )
+    assert sample.dearest_nanos == 1_000 * dearest.upto(None).input // 1_000_000
