@@ -30,7 +30,8 @@ NOUNS = {
     "price_sheets": {"listed_prices", "price_cards", "price_change", "usage"},
     "changed_cards": {"listed_prices", "price_cards", "price_change", "price_sheets"},
     "price_times": set(),
-    "listed_models": {"model_names"},
+    "price_lists": {"model_names"},
+    "listed_models": {"model_names", "price_lists"},
     "pricing": {
         "listed_models",
         "changed_cards",
@@ -38,6 +39,7 @@ NOUNS = {
         "money",
         "price_cards",
         "price_change",
+        "price_lists",
         "price_sheets",
         "price_times",
         "usage",

@@ -6,11 +6,14 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from genai_prices.data_snapshot import DataSnapshot
-from genai_prices.types import ModelInfo, Provider
+from genai_prices.types import ModelInfo, ModelPrice, Provider
 
-from spendgate.model_names import evened, unregioned
+from spendgate.model_names import evened, family, unregioned
+from spendgate.price_lists import Lists, maker_of, named_by
 
 _FOUND_MAX = 4096
+
+Listed = tuple[Provider, ModelInfo]
 
 
 class ListedModels:
@@ -21,11 +24,34 @@ class ListedModels:
         self._providers = {provider.id: provider for provider in snapshot.providers}
         self._found = lru_cache(maxsize=_FOUND_MAX)(self._find)
 
-    def find(self, provider: str, model: str) -> tuple[Provider, ModelInfo] | None:
-        """The model, with whom the list has it under; None: the list has none that this name may mean, in capitals or not."""
-        return self._found(provider, model.lower())
+    def find(self, lists: str | Lists, model: str) -> Listed | None:
+        """The model, with whom the list has it under; None: the lists have none that this name may mean, in capitals or not."""
+        return self._found(lists, model.lower())
 
-    def _find(self, provider: str, model: str) -> tuple[Provider, ModelInfo] | None:
+    def _find(self, lists: str | Lists, model: str) -> Listed | None:
+        return self._find_at(lists, model) if isinstance(lists, str) else self._find_in(lists, model)
+
+    def _find_in(self, lists: Lists, model: str) -> Listed | None:
+        """In the first of several lists that has it."""
+        vendor, rest = named_by(model)
+        tried = [(lists.said, model), (vendor, rest), (lists.asked, model), *[(usual, model) for usual in lists.usual]]
+        if (maker := maker_of(model)) is not None:
+            tried += [(maker, model), (maker, family(model))]
+        for owner, name in dict.fromkeys(tried):
+            if owner is not None and (found := self._find_at(owner, name)) is not None:
+                return found
+        return self._agreed(model)
+
+    def _agreed(self, model: str) -> Listed | None:
+        """The model of just this family where every list that has it asks the same for it, with the first of them. Of one that
+        costs nothing somewhere (`:free`) this says nothing."""
+        short = family(model)
+        listed = [self._find_at(owner, model) for owner in self._providers]
+        found = [each for each in listed if each is not None and family(each[1].id) == short and _costs(each[1])]
+        prices = [(info.prices, info.price_variants) for _, info in found]
+        return found[0] if prices and all(each == prices[0] for each in prices) else None
+
+    def _find_at(self, provider: str, model: str) -> Listed | None:
         provider, model = self._partner(provider, model)
         owner = self._providers.get(provider)
         if owner is None:
@@ -43,6 +69,10 @@ class ListedModels:
             return provider, model
         named = f"{family}_{chosen}"
         return named if named in self._providers else provider, name
+
+
+def _costs(info: ModelInfo) -> bool:
+    return not isinstance(info.prices, ModelPrice) or bool(info.prices.input_mtok)
 
 
 def _spellings(model: str) -> Iterator[str]:

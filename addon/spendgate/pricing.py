@@ -24,6 +24,7 @@ from spendgate.listed_prices import listed_units
 from spendgate.money import half_even
 from spendgate.price_cards import SEARCHES, US_FACTOR, Ladder
 from spendgate.price_change import PriceChange
+from spendgate.price_lists import Lists, own_list
 from spendgate.price_sheets import Sheet, open_sheet
 from spendgate.price_times import PriceTimes
 from spendgate.usage import Usage
@@ -89,7 +90,7 @@ class PriceBook:
 
     def price(
         self,
-        provider: str,
+        lists: str | Lists,
         model: str | None,
         usage: Usage,
         *,
@@ -99,14 +100,15 @@ class PriceBook:
         units: Mapping[str, int] | None = None,
         change: PriceChange | None = None,
     ) -> Charge | UnknownPrice:
-        """What `usage` of `model` costs at `provider` (a genai-prices id), rounded once to the nano-dollar.
+        """What `usage` of `model` costs by a list (a genai-prices id), or the first of several that has it: rounded once to the
+        nano-dollar.
 
         `units` as in `providers.reading.Part`; `change` is what a policy makes of the list price. Tokens of a model without a
         price for any cost an unknown amount, not nothing.
         """
-        sheet = self._lookup(provider, model, at, context, change)
+        sheet = self._lookup(lists, model, at, context, change)
         if sheet is None:
-            return UnknownPrice(provider, model)
+            return UnknownPrice(own_list(lists), model)
         exact = _with_units(sheet, usage, units) if units else None
         if exact is not None:
             if geo == "us" and sheet.geo:
@@ -115,19 +117,19 @@ class PriceBook:
                 exact = (exact - fee) * US_FACTOR + fee
             return Charge(half_even(exact.numerator, exact.denominator), _told(sheet, sheet.name))
         if sheet.tokenless:
-            return UnknownPrice(provider, model)
+            return UnknownPrice(own_list(lists), model)
         return Quote(sheet, geo == "us" and sheet.geo).of(usage)
 
     def quote(
-        self, provider: str, model: str | None, *, at: datetime, context: Mapping[str, str], geo: str | None
+        self, lists: str | Lists, model: str | None, *, at: datetime, context: Mapping[str, str], geo: str | None
     ) -> Quote | None:
         """By what `price` prices every usage without units, and without a change; None where it knows no price."""
-        sheet = self._lookup(provider, model, at, context)
+        sheet = self._lookup(lists, model, at, context)
         return None if sheet is None or sheet.tokenless else Quote(sheet, geo == "us" and sheet.geo)
 
     def units(
         self,
-        provider: str,
+        lists: str | Lists,
         model: str,
         input_tokens: int,
         *,
@@ -140,9 +142,9 @@ class PriceBook:
 
         Under `price_cards.REQUEST` what it adds for the request itself.
         """
-        sheet = self._lookup(provider, model, at, context, change)
+        sheet = self._lookup(lists, model, at, context, change)
         if sheet is None:
-            return UnknownPrice(provider, model)
+            return UnknownPrice(own_list(lists), model)
         factor = US_FACTOR if geo == "us" and sheet.geo else Fraction(1)
         each = sheet.cards[sheet.tier(input_tokens)].each()
         return {name: unit if name == SEARCHES else unit * factor for name, unit in each.items()}
@@ -152,32 +154,38 @@ class PriceBook:
         return tuple(sorted({model.id for provider in self._snapshot.providers for model in provider.models}))
 
     def has_unit(
-        self, provider: str, model: str | None, unit: str, *, at: datetime, context: Mapping[str, str] | None = None
+        self,
+        lists: str | Lists,
+        model: str | None,
+        unit: str,
+        *,
+        at: datetime,
+        context: Mapping[str, str] | None = None,
     ) -> bool:
         """Whether the list has a price for this unit of the model (`providers.reading.Part.units`)."""
-        sheet = self._lookup(provider, model, at, context)
+        sheet = self._lookup(lists, model, at, context)
         if sheet is None:
             return False
         return listed_units(sheet.prices, Usage(), {unit: 1000}) > listed_units(sheet.prices, Usage(), {})
 
     def ladder(
-        self, provider: str, model: str | None, *, at: datetime, context: Mapping[str, str] | None = None,
+        self, lists: str | Lists, model: str | None, *, at: datetime, context: Mapping[str, str] | None = None,
         change: PriceChange | None = None,
     ) -> Ladder | UnknownPrice:  # fmt: skip
         """The dearest price of each class by input size, for the bound of a call before it leaves."""
-        sheet = self._lookup(provider, model, at, context, change)
+        sheet = self._lookup(lists, model, at, context, change)
         if sheet is None or not (sheet.ladder.rungs[-1].input or sheet.ladder.rungs[-1].output or not sheet.tokenless):
-            return UnknownPrice(provider, model)
+            return UnknownPrice(own_list(lists), model)
         return sheet.ladder
 
     def _lookup(
-        self, provider: str, model: str | None, at: datetime, context: Mapping[str, str] | None,
+        self, lists: str | Lists, model: str | None, at: datetime, context: Mapping[str, str] | None,
         change: PriceChange | None = None,
     ) -> Sheet | None:  # fmt: skip
         if not model:
             return None
-        found = self._found(provider, model, self.since(at), frozenset(context.items()) if context else None)
-        return found if change is None else self._changed(provider, model, found, change)
+        found = self._found(lists, model, self.since(at), frozenset(context.items()) if context else None)
+        return found if change is None else self._changed(own_list(lists), model, found, change)
 
     def _changed(self, provider: str, model: str, listed: Sheet | None, change: PriceChange) -> Sheet | None:
         """A list sheet at what a policy makes of it; of a model that no list has, only where the policy prices it whole."""
@@ -193,9 +201,9 @@ class PriceBook:
         return found[1]
 
     def _sheet(
-        self, provider: str, model: str, since: datetime, words: frozenset[tuple[str, str]] | None
+        self, lists: str | Lists, model: str, since: datetime, words: frozenset[tuple[str, str]] | None
     ) -> Sheet | None:
-        found = self._models.find(provider, model)
+        found = self._models.find(lists, model)
         if found is None:
             return None
         owner, info = found
@@ -203,9 +211,12 @@ class PriceBook:
         prices, plain = info.get_prices(since, in_context), info.get_prices(since, None)
         if in_context is not None and repr(prices) == repr(plain):
             prices, in_context = plain, None  # the context has no price of its own at this instant
-        # A price without a context is the snapshot's own object; one with a context is a fresh copy, told by its text.
+        # A price without a context is the snapshot's own object; one with a context is a fresh copy, told by its text. One model
+        # may be in its maker's list and in a host's that falls back to that: each says whose it is.
         key: object = (
-            (info.id, id(prices)) if in_context is None else (info.id, repr(prices), *sorted(in_context.items()))
+            (owner.id, info.id, id(prices))
+            if in_context is None
+            else (owner.id, info.id, repr(prices), *sorted(in_context.items()))
         )
         sheet = self._sheets.get(key)
         if sheet is None:

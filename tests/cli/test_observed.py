@@ -170,7 +170,7 @@ def test_a_price_that_is_a_guess_is_told(state: State, capsys: pytest.CaptureFix
     assert line in ran(state, "status")
     assert json.loads(ran(state, "status", "--format", "json"))["price_unknown_calls"] == 1
     assert "reported, price unknown" in ran(state, "calls")
-    assert "the price list of its provider lacks this model" in ran(state, "calls", "show", "g1")
+    assert "the price list of anthropic does not have this model" in ran(state, "calls", "show", "g1")
     lines = json.loads(ran(state, "spend", "--by", "model,prices", "--format", "json"))
     assert [each["cost_nanos"] for each in lines if each["prices"] == "policy:unknown_model"] == [862_500_000]
 
@@ -179,3 +179,23 @@ def test_known_prices_are_not_told(state: State, capsys: pytest.CaptureFixture[s
     """Nothing is said where nothing was guessed."""
     bill(state.ledger, observe(state, e1="day"))
     assert "price unknown" not in capsys.readouterr().err + ran(state, "status") + ran(state, "calls")
+
+
+@pytest.mark.parametrize(
+    ("host", "prices", "flags", "says"),
+    [
+        ("llm.acme.example", "policy:unknown_model", "unknown price", "no price list has this model, or those"),
+        ("api.githubcopilot.com", "policy:unknown_model", "unknown price", "no price list has this model, or"),
+        ("llm.acme.example", "bundled:anthropic/claude-sonnet-4-5", "priced by anthropic's list", "by the list of anthropic"),
+    ],
+)  # fmt: skip
+def test_a_host_of_several_vendors_says_where_its_price_is_from(
+    state: State, host: str, prices: str, flags: str, says: str
+) -> None:
+    """Which lists were asked, and which one had the model."""
+    provider = "github-copilot" if "copilot" in host else "openai"
+    ledger = Ledger.open(state.ledger, state.gates, NOW_MS)
+    ledger.hold(replace(row("g1", 1), host=host, provider=provider), (), lambda *_: Admit(()), NOW_MS)
+    ledger.settle("g1", replace(settlement(()), prices=prices, cost_nanos=862_500_000, flags=(flags,)))
+    ledger.close()
+    assert says in " ".join(ran(state, "calls", "show", "g1").split())

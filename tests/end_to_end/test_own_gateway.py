@@ -18,7 +18,7 @@ from google import genai
 from end_to_end.raw import Seen, SyncHashing, transports
 from end_to_end.test_aws import KEYS, OPERATIONS, PROFILE, PROMPT, Raw
 from end_to_end.test_google_sdks import CLAUDE, COUNTS, GEMINI, options
-from end_to_end.world import Gate, Provider, policy, running_gate
+from end_to_end.world import Gate, Provider, listed_nanos, policy, running_gate
 from spendgate.standin.script import Script
 from spendgate.standin.sigv4 import KEY_ID, SECRET
 
@@ -26,13 +26,17 @@ GATEWAY = "https://llm.acme.example"
 _, GoogleSync = transports(httpx)
 
 
-def settled(gate: Gate, provider: Provider, request_id: str, dialect: str, model: str) -> dict[str, Any]:
-    """The row of a call through the gateway, with the counts that were served."""
+def settled(  # noqa: PLR0917  what a row says
+    gate: Gate, provider: Provider, request_id: str, dialect: str, model: str, prices: str
+) -> dict[str, Any]:
+    """The row of a call through the gateway, with the counts that were served, at the price of this vendor's list."""
     served, row = provider.ended(request_id), gate.row(request_id)
     assert served.usage is not None
     assert (row["state"], row["basis"], row["host"]) == ("settled", "reported", "llm.acme.example")
     assert (row["dialect"], row["model_requested"]) == (dialect, model)
     assert (row["input_tokens"], row["output_tokens"]) == (served.usage.input_tokens, served.usage.output_tokens)
+    assert f"priced by {prices}'s list" in row["flags"].split(",")
+    assert row["cost_nanos"] == listed_nanos(prices, model, served.usage, str(row["booked_at"]))
     return row
 
 
@@ -47,7 +51,7 @@ def test_googles(gate: Gate, provider: Provider, prefix: str, *, stream: bool) -
         call: Any = models.generate_content_stream if stream else models.generate_content
         answer = call(model=GEMINI, contents="hi")
         assert not stream or list(answer)
-    settled(gate, provider, seen.request_id, "gemini", GEMINI)
+    settled(gate, provider, seen.request_id, "gemini", GEMINI, "google")
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
@@ -61,7 +65,7 @@ def test_anthropics_for_bedrock(gate: Gate, provider: Provider, prefix: str, *, 
         answer = bedrock.messages.create(model=PROFILE, max_tokens=4000, messages=PROMPT, stream=stream)
         if stream:
             list(answer)  # type: ignore[arg-type]  # a stream, since one was asked for
-    settled(gate, provider, seen.request_id, "bedrock-invoke", PROFILE)
+    settled(gate, provider, seen.request_id, "bedrock-invoke", PROFILE, "aws")
 
 
 @pytest.mark.parametrize("call", OPERATIONS)
@@ -75,7 +79,7 @@ def test_boto3(gate: Gate, provider: Provider, call: Any) -> None:
     with closing(client):
         answer = call(client, PROFILE, Raw())
     dialect = "bedrock-converse" if "converse" in call.__name__ else "bedrock-invoke"
-    settled(gate, provider, answer["ResponseMetadata"]["HTTPHeaders"]["x-request-id"], dialect, PROFILE)
+    settled(gate, provider, answer["ResponseMetadata"]["HTTPHeaders"]["x-request-id"], dialect, PROFILE, "aws")
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
@@ -92,7 +96,7 @@ def test_anthropics_for_vertex(gate: Gate, provider: Provider, *, stream: bool) 
         )
         if stream:
             list(answer)  # type: ignore[arg-type]  # a stream, since one was asked for
-    settled(gate, provider, seen.request_id, "anthropic-messages", CLAUDE)
+    settled(gate, provider, seen.request_id, "anthropic-messages", CLAUDE, "google")
 
 
 RULES = """\

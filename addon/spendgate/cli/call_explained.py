@@ -11,7 +11,10 @@ from spendgate.cli.reckoning import adjustment, reckoned
 from spendgate.gate.charging import UNCOUNTED, UNSEEN
 from spendgate.ledger.found_calls import CallHold
 from spendgate.ledger.spending import POLICY_PRICE
+from spendgate.price_lists import elsewhere_of
 from spendgate.providers.interface import Kind
+from spendgate.providers.registry import PROVIDER_HOSTS
+from spendgate.providers.registry_data import PROVIDERS
 from spendgate.providers.unfinished import EXPECTED_ERROR
 
 _SECTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -154,6 +157,26 @@ def _orphan(row: dict[str, Any]) -> str:
     return f"its gate died before the answer ended; {by}"
 
 
+def _not_listed(row: dict[str, Any]) -> str:
+    """Where its model was looked for in vain: in its provider's list, or in all where a host serves several vendors' models."""
+    if not (row.get("model") or row.get("model_requested")):
+        return "neither request nor answer names a model"
+    provider = PROVIDERS.get(row["provider"]) if row["host"] in PROVIDER_HOSTS else None
+    if provider is None or provider.makers:
+        return "no price list has this model, or those that have it differ"
+    return f"the price list of {safe(provider.prices)} does not have this model"
+
+
+def _elsewhere(row: dict[str, Any]) -> list[str]:
+    """Of a price from another list than that of its host."""
+    other = elsewhere_of(tuple((row.get("flags") or "").split(",")))
+    if other is None:
+        return []
+    return [
+        f"by the list of {safe(other)}, whose model it is by its name: the one that its host has is another, or lacks it"
+    ]
+
+
 def _priced(row: dict[str, Any]) -> list[str]:
     """Counts times prices, line by line, where today's price list gives the same sum; else where the sum came from."""
     if not row.get("prices") or row.get("value_nanos") is None or not row.get("booked_at"):
@@ -162,17 +185,17 @@ def _priced(row: dict[str, Any]) -> list[str]:
     if found is None and _uncounted(row):
         return []  # no counts times any price: `_basis` says what it is instead
     if found is None and guessed(row):
-        named = row.get("model") or row.get("model_requested")
-        why = "the price list of its provider lacks this model" if named else "neither request nor answer names a model"
-        return [f"{exact(row['value_nanos'])} by the policy's `pricing.unknown_model`: {why}"]
+        return [f"{exact(row['value_nanos'])} by the policy's `pricing.unknown_model`: {_not_listed(row)}"]
     if found is None:
         return [
-            f"{exact(row['value_nanos'])} does not follow from today's price list; it came from {safe(row['prices'])}"
+            *_elsewhere(row),
+            f"{exact(row['value_nanos'])} does not follow from today's price list; it came from {safe(row['prices'])}",
         ]
     if not found:
         return ["nothing was counted, so it cost nothing"]
     width = max(len(line.name) for line in found)
-    lines = [
+    lines = [*_elsewhere(row)]
+    lines += [
         f"{line.name:{width}} {line.count:>12,} x {exact(line.per_million_nanos)} per million = {exact(line.nanos)}"
         for line in found
     ]

@@ -20,6 +20,7 @@ from spendgate.gate.terms import Terms
 from spendgate.listed_prices import AUDIO_MS
 from spendgate.model_names import family
 from spendgate.price_change import PriceChange
+from spendgate.price_lists import deploying, elsewhere
 from spendgate.pricing import Charge, PriceBook, UnknownPrice, unknown_price, utc
 from spendgate.providers.ask import Ask
 from spendgate.providers.packed import DRAWN_TOKENS
@@ -31,9 +32,6 @@ FEES = {"storage_searches": "file_search"}
 """Fees beside tokens, by genai-prices' usage key, as the providers' own items are called."""
 TIERS = frozenset({"priority", "flex", "scale", "fast", "ultrafast", "batch", "provisioned", "on_demand", "optimized"})
 """Words of an answer that a flag may repeat; any other text of a provider's is not for the ledger."""
-
-DEPLOYING = frozenset({"azure"})
-"""Price lists of providers whose requests name a deployment, which may be called anything, also like another model (facts 6)."""
 
 EstimateUsage = Callable[[Ask, Reading], Usage]
 """Counts of a response whose provider gave none or not all."""
@@ -99,7 +97,9 @@ def bill(asked: Asked, reading: Reading, prices: PriceBook, booked_ms: int, esti
     if last is not None:
         told -= items[-1].nanos
         told += item_of(asked, last, reading, prices, booked_ms).nanos if reading.parts else 0
-    return Bill(items, nanos, reported, listed, (*fees, *_tiers(parts, items)), told, factor)
+    return Bill(
+        items, nanos, reported, listed, (*fees, *_tiers(parts, items), *_elsewhere(asked.terms, items)), told, factor
+    )
 
 
 def _beside(ask: Ask, parts: tuple[Part, ...]) -> tuple[Part, ...]:
@@ -146,9 +146,17 @@ def _tiers(parts: tuple[Part, ...], items: tuple[Item, ...]) -> tuple[str, ...]:
     return tuple(f"at the plain price: {tier}" for tier in dict.fromkeys(found))
 
 
+def _elsewhere(terms: Terms, items: tuple[Item, ...]) -> tuple[str, ...]:
+    """Flags of prices from another list than the host's own: a gateway has several vendors' models, and one list of its own."""
+    if isinstance(terms.priced_by, str):
+        return ()
+    owners = [item.source.partition(":")[2].partition("/")[0] for item in items if item.known]
+    return tuple(elsewhere(owner) for owner in dict.fromkeys(owners) if owner != terms.priced_by.own)
+
+
 def _priced_by(asked: Asked, part: Part, reading: Reading, prices: PriceBook, booked_ms: int) -> Part:
     """The part without the units that the price list has no price for: of images' tokens it knows at least the tokens' own."""
-    asked_for = None if asked.terms.priced_by in DEPLOYING else asked.terms.model
+    asked_for = None if deploying(asked.terms.priced_by) else asked.terms.model
     model, at = part.model or reading.model or asked_for, utc(booked_ms)
     units = {
         name: count
@@ -165,7 +173,7 @@ def item_of(asked: Asked, part: Part, reading: Reading, prices: PriceBook, booke
     request names several, and another one answers.
     """
     terms, answered = asked.terms, part.model or reading.model
-    asked_for = None if terms.priced_by in DEPLOYING else terms.model
+    asked_for = None if deploying(terms.priced_by) else terms.model
     if terms.others and answered and asked_for and family(answered) != family(asked_for):
         asked_for = None
     named, at = answered or asked_for, utc(booked_ms)

@@ -15,6 +15,7 @@ from spendgate.gate.past import facts_of
 from spendgate.ledger.rows import PastCall
 from spendgate.policy import Policy
 from spendgate.price_change import PriceChange
+from spendgate.price_lists import Lists, elsewhere_of
 from spendgate.pricing import PriceBook, UnknownPrice, utc
 from spendgate.usage import NO_USAGE
 
@@ -87,7 +88,7 @@ class Learning:
         made = past.row
         change, value = self._changed(past)
         rates = rates_of(
-            self.prices, made.provider, made.model_requested, past.booked_ms, self.policy.unknown_model, change=change
+            self.prices, _lists(past), made.model_requested, past.booked_ms, self.policy.unknown_model, change=change
         )
         keys = KindKeys.of(made.tool, made.model_requested, made.dialect or "")
         if value is not None:
@@ -104,6 +105,12 @@ class Learning:
         if change is None or not change.rates:
             return None, past.value_nanos  # a factor changes both alike
         charge = self.prices.price(
-            made.provider, made.model_requested, past.usage, at=utc(past.booked_ms), change=change
+            _lists(past), made.model_requested, past.usage, at=utc(past.booked_ms), change=change
         )
         return (None, past.value_nanos) if isinstance(charge, UnknownPrice) else (change, charge.nanos)
+
+
+def _lists(past: PastCall) -> str | Lists:
+    """By whose list it was priced: its provider's, or the one that its flags name."""
+    other = elsewhere_of(past.flags)
+    return past.row.provider if other is None else Lists((other,)).of(past.row.model_requested)

@@ -9,6 +9,7 @@ from spendgate.gate.signs import Signs
 from spendgate.policy import UnknownModel
 from spendgate.price_cards import UNPRICED, Ladder, Rates, dearest
 from spendgate.price_change import PriceChange
+from spendgate.price_lists import Lists
 from spendgate.pricing import PriceBook, UnknownPrice, utc
 from spendgate.providers.interface import Route
 
@@ -21,7 +22,7 @@ class ModelPrices(NamedTuple):
     """One model's prices at one instant."""
 
     book: PriceBook
-    provider: str
+    lists: str | Lists
     model: str | None
     at: datetime
     change: PriceChange | None = None
@@ -59,15 +60,15 @@ class ModelPrices(NamedTuple):
         return () if known else (UNPRICED_SPEED,)
 
     def _ladder(self, context: dict[str, str]) -> Ladder | UnknownPrice:
-        return self.book.ladder(self.provider, self.model, at=self.at, context=context, change=self.change)
+        return self.book.ladder(self.lists, self.model, at=self.at, context=context, change=self.change)
 
 
 def rates_of(
-    prices: PriceBook, provider: str, model: str | None, at_ms: int, unknown: UnknownModel, *,
+    prices: PriceBook, lists: str | Lists, model: str | None, at_ms: int, unknown: UnknownModel, *,
     change: PriceChange | None = None,
 ) -> Rates:  # fmt: skip
     """The rates that sizes of a model are learned by: the same for every call of it, whatever its tier."""
-    found = ModelPrices(prices, provider, model, utc(at_ms), change).dearest(None, None)
+    found = ModelPrices(prices, lists, model, utc(at_ms), change).dearest(None, None)
     return (found or rates_unknown(unknown)).upto(None)
 
 

@@ -26,6 +26,7 @@ from spendgate.gate.wording import UNLISTED
 from spendgate.identity.people import evidence, facts
 from spendgate.policy import Policy
 from spendgate.price_cards import Ladder, Rates, dearest
+from spendgate.price_lists import Lists
 from spendgate.pricing import PriceBook, utc
 from spendgate.rates import rate_scopes
 from spendgate.selector import PERSONAL, PLAN, Facts
@@ -51,8 +52,8 @@ class Terms:
     as far as it had."""
     also: str | None
     """Their names, as the ledger keeps them. None: there are none."""
-    priced_by: str
-    """The genai-prices provider."""
+    priced_by: str | Lists
+    """The genai-prices provider, or, of a host with several vendors' models, its lists."""
     rates: Rates
     """Dearest over all tiers (`model_prices.rates_of`): what sizes are learned by."""
     reach: Ladder
@@ -166,7 +167,8 @@ def terms(signs: Signs, policy: Policy, prices: PriceBook, factors: Factors = UN
     changes = policy.adjustments.of(known, int(signs.since.timestamp()) * 1000)
     listed = billing == PLAN  # it costs nothing; what it is worth is its list price
     change = None if listed else changes.asked
-    priced = ModelPrices(prices, route.prices or route.provider, model, signs.since, change)
+    lists = route.prices or route.provider
+    priced = ModelPrices(prices, lists if isinstance(lists, str) else lists.of(model), model, signs.since, change)
     unknown = rates_unknown(policy.unknown_model)
     anywhere, reach = priced.dearest(None, None), priced.reach(signs, route)
     if others and reach is not None:
@@ -184,7 +186,7 @@ def terms(signs: Signs, policy: Policy, prices: PriceBook, factors: Factors = UN
         model=model,
         others=others,
         also=_kept(signs.also),
-        priced_by=priced.provider,
+        priced_by=priced.lists,
         rates=(anywhere or unknown).within(signs.context_window).upto(None),
         reach=(reach or unknown).within(signs.context_window),
         # Of a plan what counts is the list price, where there is one.

@@ -15,6 +15,7 @@ from typing import Final, Protocol
 
 from msgspec import Struct
 
+from spendgate.price_lists import Lists
 from spendgate.providers.ask import Ask
 from spendgate.providers.boundaries import Boundaries
 from spendgate.providers.reading import Reading, Result
@@ -66,8 +67,8 @@ class Route(Struct, frozen=True):
     """The model, where the path holds it."""
     also: tuple[str, ...] = ()
     """Other models that a lenient server may read in the same path."""
-    prices: str | None = None
-    """The genai-prices provider id to price by, where it is not `provider`."""
+    prices: str | Lists | None = None
+    """The genai-prices provider id to price by, where it is not `provider`; of a host with several vendors' models its lists."""
     billing: str | None = None
     """`gateway` where the policy's host entry says so, `subscription` for the paths of a flat plan."""
     states_cost: bool = False

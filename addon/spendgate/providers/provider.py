@@ -88,6 +88,8 @@ class Provider:
     usage_when_asked: bool = False
     """Its chat streams report usage where `stream_options` asks for it, and then alone."""
     site: Site = Site.NONE
+    makers: bool = False
+    """It serves several vendors' models: what its own list lacks has the price of the model's maker, flagged."""
     keys: tuple[str, ...] | None = None
     """Where it looks for a key (`credentials`); None: as the dialect of the path has it."""
     targets: bool = False

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, Protocol, Self
 
+from spendgate.price_lists import Lists
 from spendgate.providers.below import canonical, within
 from spendgate.providers.dialects import DIALECTS
 from spendgate.providers.headers import asks_websocket
@@ -62,7 +63,7 @@ class HostEntry:
     prices: str
     billing: str | None = None
     said: str | None = None
-    """The policy's own word for its price list, which goes before what a path's dialect has."""
+    """The policy's own word for its price list, which goes before all others."""
 
 
 class Registry:
@@ -148,7 +149,7 @@ class Registry:
             websocket=websocket and rule.kind is Kind.BILLABLE,
             model=model[:_MODEL_MAX] if model else None,
             also=tuple(dict.fromkeys([other[:_MODEL_MAX] for other in others])),
-            prices=entry.said or rule.prices or (None if entry.prices == entry.provider else entry.prices),
+            prices=_prices(entry, rule),
             billing="subscription" if rule.plan else entry.billing,
             states_cost=isinstance(entry.family, Provider) and entry.family.states_cost,
             keys=keys_read(entry.family, rule.dialect or entry.family.dialect),
@@ -164,6 +165,16 @@ def _entry(added: HostPolicy) -> HostEntry:
     family = FAMILIES[family_of(added)]
     provider = provider_of_host(added)
     return HostEntry(host, provider, family, provider, added.billing, added.prices)
+
+
+def _prices(entry: HostEntry, rule: Rule) -> str | Lists | None:
+    """Where the price of a call is looked for; None: in the list that is called as its provider is."""
+    if isinstance(entry.family, Family):
+        usual = (rule.prices, entry.family.prices) if rule.prices else (entry.family.prices,)
+        return Lists(usual, entry.said)
+    if entry.family.makers:
+        return Lists((entry.prices,), entry.prices)
+    return rule.prices or (None if entry.prices == entry.provider else entry.prices)
 
 
 def _is_never(host: str, never: Sequence[str]) -> bool:

@@ -30,6 +30,7 @@ PROVIDERS: Final = (
             *free("/models/**", "/v1/messages/count_tokens"),
         ),
         states_cost=True,
+        makers=True,
         keys=(BEARER,),
     ),
     Provider(
