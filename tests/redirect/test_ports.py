@@ -241,12 +241,12 @@ async def test_each_service_is_told_and_an_older_one_gets_no_sign_of_life(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It would lead to the port that somebody else has. What mends it is said."""
-    monkeypatch.setattr("spendgate.redirect.service_side._LED_WITHIN_S", 0.1)
     place, loop = tmp_path / "rules", asyncio.get_running_loop()
     side = ServiceSide(place, tmp_path / "questions")
     side.lead_to(9000)
     side.attend(loop)
     for knows in (True, False):
+        monkeypatch.setattr("spendgate.redirect.service_side._LED_WITHIN_S", 60 if knows else 0.1)
         with closing(Door(place, os.getuid())) as door:
             heard = await _taken(door)
         assert messages.port(await loop.sock_recv(heard, 1000)) == 9000
