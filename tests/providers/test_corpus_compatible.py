@@ -24,6 +24,7 @@ from msgspec.structs import replace
 
 from providers.feeding import JSON, STREAM, each_way, pieces, read
 from providers.test_corpus import CORPUS, body_of, flat
+from spendgate.price_lists import own_list
 from spendgate.pricing import Charge, PriceBook
 from spendgate.providers.ask import Ask
 from spendgate.providers.interface import Dialect, Head, Kind, Route
@@ -265,7 +266,7 @@ def test_price_is_genai_prices_own(name: str) -> None:
     assert usage is not None
     reading = recording.reading()
     (part,) = reading.parts
-    by = recording.route.prices or recording.route.provider
+    by = own_list(recording.route.prices or recording.route.provider)
     named = part.model or model or recording.ask.model
     ours = BOOK.price(by, named, part.usage, at=AT, context=part.context)
     inputs, outputs, cached = expected(recording, usage)
