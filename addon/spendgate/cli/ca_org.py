@@ -41,6 +41,15 @@ DeviceOption = Annotated[
     str,
     typer.Option("--device", metavar="NAME", help="The device's name, as your inventory has it.", show_default=False),
 ]
+LeafDaysOption = Annotated[
+    int,
+    typer.Option(
+        "--days",
+        parser=whole_number("--days", LEAF_DAYS_MOST),
+        metavar="N",
+        help=f"For how long the certificates hold: 1 to {LEAF_DAYS_MOST}.",
+    ),
+]
 HostsOption = Annotated[
     list[str] | None,
     typer.Option("--host", metavar="NAME", help="An exact host; may be given again."),
@@ -142,15 +151,7 @@ def issue(
         bool,
         typer.Option("--new-key", help="Make the device's key, too: the file is secret, and for that device alone."),
     ] = False,
-    days: Annotated[
-        int,
-        typer.Option(
-            "--days",
-            parser=whole_number("--days", LEAF_DAYS_MOST),
-            metavar="N",
-            help=f"For how long the certificates hold: 1 to {LEAF_DAYS_MOST}.",
-        ),
-    ] = LEAF_DAYS,
+    days: LeafDaysOption = LEAF_DAYS,
     passphrase_file: PassphraseOption = None,
 ) -> None:
     """Sign for one device: a certificate for each host of the root, and what clients need to reach the root, in one file.

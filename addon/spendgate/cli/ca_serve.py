@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from spendgate.capture.organization import LEAF_DAYS, LEAF_DAYS_MOST
+from spendgate.capture.organization import LEAF_DAYS
 from spendgate.capture.stopping import stopping
-from spendgate.cli.ca_org import ROOT_FILE, RootOption, opened
-from spendgate.cli.options import whole_number
+from spendgate.cli.ca_org import ROOT_FILE, LeafDaysOption, RootOption, opened
 from spendgate.cli.output import note
 from spendgate.cli.passphrase import PassphraseOption
 from spendgate.enrolment import books
@@ -48,15 +47,7 @@ def serve(
             "--key", metavar="FILE", help="Its key, in PEM, where it is not in the same file.", show_default=False
         ),
     ] = None,
-    days: Annotated[
-        int,
-        typer.Option(
-            "--days",
-            parser=whole_number("--days", LEAF_DAYS_MOST),
-            metavar="N",
-            help=f"For how long the certificates hold: 1 to {LEAF_DAYS_MOST}.",
-        ),
-    ] = LEAF_DAYS,
+    days: LeafDaysOption = LEAF_DAYS,
     passphrase_file: PassphraseOption = None,
 ) -> None:
     """Answer laptops that enrol and renew over HTTPS, until stopped: EST (RFC 7030), as far as it fits; `mdm/README.md`.

@@ -7,6 +7,7 @@ reading stops, and the call is counted as an estimate.
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Final
 
@@ -111,14 +112,13 @@ def served(reader: Reader, headers: Headers) -> Reader:
     return _Served(reader, model) if model and _MODEL.fullmatch(model) else reader
 
 
-class _Served:
-    """A reader whose model is known beforehand."""
+class _Telling(ABC):
+    """A reader over another one, whose readings say something besides."""
 
-    __slots__ = ("_model", "_reader", "feed")
+    __slots__ = ("_reader", "feed")
 
-    def __init__(self, reader: Reader, model: str) -> None:
+    def __init__(self, reader: Reader) -> None:
         self._reader = reader
-        self._model = model
         self.feed = reader.feed
 
     def reading(self) -> Reading:
@@ -128,6 +128,19 @@ class _Served:
     def close(self) -> Reading:
         """The whole."""
         return self._told(self._reader.close())
+
+    @abstractmethod
+    def _told(self, reading: Reading) -> Reading: ...
+
+
+class _Served(_Telling):
+    """A reader whose model is known beforehand."""
+
+    __slots__ = ("_model",)
+
+    def __init__(self, reader: Reader, model: str) -> None:
+        super().__init__(reader)
+        self._model = model
 
     def _told(self, reading: Reading) -> Reading:
         said = (None, reading.model)
@@ -135,23 +148,14 @@ class _Served:
         return replace(reading, model=self._model, parts=parts)
 
 
-class Flagged:
+class Flagged(_Telling):
     """A reader of an answer to a request that alone tells what is to be flagged."""
 
-    __slots__ = ("_flag", "_reader", "feed")
+    __slots__ = ("_flag",)
 
     def __init__(self, reader: Reader, flag: str) -> None:
-        self._reader = reader
+        super().__init__(reader)
         self._flag = flag
-        self.feed = reader.feed
-
-    def reading(self) -> Reading:
-        """What has been read so far."""
-        return self._told(self._reader.reading())
-
-    def close(self) -> Reading:
-        """The whole."""
-        return self._told(self._reader.close())
 
     def _told(self, reading: Reading) -> Reading:
         return replace(reading, flags=(*reading.flags, self._flag))
