@@ -100,7 +100,8 @@ def _from_npm(place: Path, packages: tuple[str, ...]) -> list[list[str]] | str:
     if not (place / "package.json").exists():
         # Without one, npm takes a folder above for its own, and some packages' own scripts fail.
         (place / "package.json").write_text("{}")
-    return [[npm, "install", "--no-audit", "--no-fund", "--fetch-retries=1", "--prefix", str(place), *packages]]
+    once = ("--fetch-retries=1", "--fetch-retry-mintimeout=1000")
+    return [[npm, "install", "--no-audit", "--no-fund", *once, "--prefix", str(place), *packages]]
 
 
 def _from_pypi(place: Path, packages: tuple[str, ...], version: str) -> list[list[str]] | str:

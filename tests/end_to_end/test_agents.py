@@ -10,12 +10,13 @@ import pytest
 from end_to_end.agent import Agent
 from end_to_end.agents import AGENTS, COPILOT_WITH_A_SEAT
 from end_to_end.client_table import PATIENCE_S, spend
-from end_to_end.clients import Run, run, surroundings, through
+from end_to_end.clients import INSTALL_S, Run, run, surroundings, through
 from end_to_end.world import Gate, Provider, policy, running_gate
 from spendgate.standin.script import Script
 from spendgate.standin.served import Served
 
-pytestmark = pytest.mark.clients
+# Whoever comes first installs the client, and a second worker waits for that.
+pytestmark = [pytest.mark.clients, pytest.mark.timeout(300 + 2 * INSTALL_S)]
 TEXT = "The herons left in spring."
 FIRST_START_S = 60.0
 """Some set up a home first; one that shows nothing is not waited for so long."""
