@@ -5,16 +5,16 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, Self
+from typing import Final
 
 from spendgate.audit_words import AuditWord
 from spendgate.errors import LedgerUnavailable, StateError
 from spendgate.grant_texts import Ask, SignedGrant
 from spendgate.grants import HONEST, Place, Refusal, Taken, authentic, judge
-from spendgate.ledger import audit_log, chain, messages, outbox, schema
+from spendgate.ledger import audit_log, chain, messages, outbox
+from spendgate.ledger.book import Book
 from spendgate.ledger.grants import Asked, allowance, asks, end, grants, line
 from spendgate.ledger.reserve import Reserve, reserve_of
-from spendgate.ledger.store import Store
 from spendgate.money import dollars
 from spendgate.policy import Policy
 from spendgate.window import DAY_MS
@@ -26,24 +26,13 @@ FORGED_MAX: Final = 10
 """Refused grants without their approver's signature that are told in a day; the audit trail has all."""
 
 
-class GrantBook:
+class GrantBook(Book):
     """The port over a ledger's file. Opens it for writing, without becoming one of its gates."""
 
     def __init__(self, path: Path, policy: Policy, machine: str) -> None:
         """Raises StateError where the file is no ledger that this version knows."""
-        self._store = Store(path, Reserve(reserve_of(path)))
+        super().__init__(path, Reserve(reserve_of(path)))
         self._policy, self._machine = policy, machine
-        try:
-            schema.refuse_other(self._store.conn)
-        except (sqlite3.Error, StateError) as fault:
-            self._store.close()
-            raise StateError(f"{path}: {fault}") from fault
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._store.close()
 
     @property
     def ledger_id(self) -> str:

@@ -10,19 +10,19 @@ import secrets
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
 
 from spendgate.audit_words import AuditWord
 from spendgate.errors import LedgerUnavailable, StateError
-from spendgate.ledger import audit_log, calibrations, merged, schema, uncaptured
+from spendgate.ledger import audit_log, calibrations, merged, uncaptured
+from spendgate.ledger.book import Book
 from spendgate.ledger.calibrations import Calibration
 from spendgate.ledger.counted import Counted
 from spendgate.ledger.packed import Part, packed, unpacked
 from spendgate.ledger.reserve import NoReserve, reserve_of
-from spendgate.ledger.store import Store
 from spendgate.ledger.uncaptured import ScopesOf, Uncaptured
 from spendgate.money import NANOS_PER_DOLLAR
 from spendgate.statement import DAY_MS, Line, Statement
@@ -64,23 +64,12 @@ class Imported(Struct, frozen=True):
         return self.from_ms <= day_ms and day_ms + DAY_MS <= self.until_ms
 
 
-class StatementBook:
+class StatementBook(Book):
     """Takes statements into a ledger's file, beside the gates that write to it."""
 
     def __init__(self, path: Path) -> None:
         """Raises StateError where the file is no ledger that this version knows."""
-        self._store = Store(path, NoReserve(reserve_of(path)))
-        try:
-            schema.refuse_other(self._store.conn)
-        except (sqlite3.Error, StateError) as fault:
-            self._store.close()
-            raise StateError(f"{path}: {fault}") from fault
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._store.close()
+        super().__init__(path, NoReserve(reserve_of(path)))
 
     def take(self, statement: Statement, who: str, now_ms: int) -> tuple[Imported, bool]:
         """The import, and whether it is new: the same bytes of the same span twice are one, but for a span that was not over.
